@@ -1,0 +1,218 @@
+"""The vocabulary every part of the package speaks.
+
+A client's body becomes a `Request`; one `EngineRequest` per sequence goes to the engine; `TokenChunk`s come
+back through the `Inbox`. Token ids are plain ints, times are seconds, sizes are bytes unless a name says tokens.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from djl_trtllm.errors import DjlTrtllmError
+
+
+class FinishReason(enum.Enum):
+    """Why a sequence ended, spelled as LMI's response schema spells it (LMI docs, v9 to v0.36)."""
+
+    EOS = "eos_token"
+    STOP = "stop_sequence"
+    LENGTH = "length"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """How to sample one sequence, validated and with every default filled in.
+
+    `top_k` 0 and `top_p` 1.0 mean no filter. Greedy when `do_sample` is false. `max_new_tokens` is already
+    capped by the output limit and the context that the prompt leaves.
+    """
+
+    max_new_tokens: int
+    min_new_tokens: int = 0
+    do_sample: bool = False
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    length_penalty: float = 1.0
+    seed: int = 0
+    ignore_eos: bool = False
+    num_beams: int = 1
+    logprobs: bool = False
+
+
+@dataclass(slots=True)
+class Request:
+    """One client's request after parsing: what to generate from, how, and how to answer.
+
+    `max_input_len` clipping has happened only where `truncate` asked for it; the input limit is checked on
+    `prompt_ids` by the admission step, which also fills them.
+    """
+
+    prompt: str
+    sampling: SamplingParams
+    output_format: str
+    stops: tuple[str, ...] = ()
+    stream: bool = False
+    details: bool = False
+    return_full_text: bool = False
+    truncate: int | None = None
+    skip_special_tokens: bool = True
+    prompt_ids: Sequence[int] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRequest:
+    """One sequence for the engine. `id` is ours, grows monotonically and is never used twice in a process."""
+
+    id: int
+    prompt_ids: Sequence[int]
+    sampling: SamplingParams
+
+
+@dataclass(frozen=True, slots=True)
+class TokenChunk:
+    """News of one sequence: new tokens, and at most one ending.
+
+    `logprobs` (natural log, one per token) only when asked for; always finite. `finish` and `error` exclude
+    each other; after a chunk with either, nothing more comes for that id. An EOS token is part of `tokens`.
+    """
+
+    id: int
+    tokens: Sequence[int] = ()
+    logprobs: Sequence[float] | None = None
+    finish: FinishReason | None = None
+    error: DjlTrtllmError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts of one finished request."""
+
+    prompt_tokens: int
+    generated_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One number and the option or file that set it, so that an error can name what to change."""
+
+    value: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an opened engine can take. All in tokens, except `max_batch_size` in sequences."""
+
+    max_input_len: Limit
+    max_output_len: Limit
+    max_sequence_len: Limit
+    max_batch_size: Limit
+    kv_cache_tokens: Limit
+    vocab_size: Limit
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What an engine can do; a schema answers 400 for what it cannot, without asking which engine it is."""
+
+    logprobs: bool = True
+    min_p: bool = True
+    beams: bool = False
+    bad_words: bool = False
+    logit_bias: bool = False
+    top_logprobs: bool = False
+    prompt_logprobs: bool = False
+    guides: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """A snapshot of an engine's load."""
+
+    running: int = 0
+    waiting: int = 0
+    kv_used_percent: float = 0.0
+
+
+class Inbox(Protocol):
+    """Where an engine's news go. Both calls are thread-safe and never block."""
+
+    def put(self, chunks: Sequence[TokenChunk]) -> None:
+        """Deliver what one engine step produced, for any number of sequences."""
+        ...
+
+    def dead(self, error: DjlTrtllmError) -> None:
+        """Say that the engine is gone for good; requests in flight have had their endings already."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A Hugging Face checkpoint on local disk. `config` is its parsed config.json."""
+
+    path: Path
+    model_type: str
+    config: Mapping[str, object]
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledModel:
+    """An engine directory ready to open, ours or brought by the user. `origin` is what to call it in a log."""
+
+    path: Path
+    origin: str
+    hit: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that decides what a build produces. Equal plans give interchangeable artifacts.
+
+    `inputs` maps a checkpoint's file names to content digests; `options` holds build-relevant options only.
+    """
+
+    runtime: str
+    model_type: str
+    inputs: Mapping[str, str]
+    options: Mapping[str, object]
+    versions: Mapping[str, str]
+    device: str
+    world_size: int = 1
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+
+class Progress(Protocol):
+    """Where long work reports. `percent` is None where nothing is known."""
+
+    def stage(self, name: str, percent: float | None = None) -> None:
+        """Enter a stage, or report how far it is."""
+        ...
+
+
+class Team(Protocol):
+    """The ranks of one model. One process is a team of one and never touches MPI."""
+
+    rank: int
+    size: int
+
+    def share(self, value: object) -> object:
+        """Return rank 0's value on every rank."""
+        ...
+
+    def agree(self, error: DjlTrtllmError | None = None) -> None:
+        """Wait for every rank; raise on all of them, naming the rank, when one brought an error."""
+        ...
