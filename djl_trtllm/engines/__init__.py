@@ -1,0 +1,1 @@
+"""What runs a compiled model, one package per runtime, behind the seam in `base`."""
