@@ -1,0 +1,1 @@
+"""The `djl-trtllm` command line."""

@@ -1,0 +1,1 @@
+"""What an operator can set: the table, where values come from, and how to explain them."""
