@@ -1,0 +1,1 @@
+"""The rolling-batch loop between DJL's steps and an engine: receive, admit, step, emit."""

@@ -1,0 +1,167 @@
+"""DJL's rolling-batch bytes: what a step's `Input` says, and an `Output` it accepts.
+
+Read from djl_python and RollingBatch.java, 0.25 to 0.36. An item is a count and (key, value) strings, each with its
+length in front: two bytes in 0.25, four from 0.26 on, big endian. Which one is asked of djl_python itself, once.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+
+from djl_python.inputs import Input
+from djl_python.outputs import Output
+from djl_python.pair_list import PairList
+
+from djl_trtllm.errors import DjlTrtllmError
+from djl_trtllm.formats.errors import error_body
+from djl_trtllm.rolling_batch.admit import Arrival
+from djl_trtllm.rolling_batch.loop import Step
+from djl_trtllm.rolling_batch.slot import Replies, Reply
+from djl_trtllm.rolling_batch.whole import Answer
+
+MAX_SLOTS = 999
+"""Item names hold the index in three digits, so DJL can list no more."""
+
+_NAME = "batch_000."
+_INDEX = slice(6, 9)
+
+
+class Wire:
+    """Encodes replies for the djl_python that is installed. `lmi_codes` answers every error with LMI's 424."""
+
+    def __init__(self, *, lmi_codes: bool = False) -> None:
+        probe = Output.binary_encode({"": ""})
+        self._length = struct.Struct(">h" if len(probe) == 6 else ">i")
+        self._status: Callable[[DjlTrtllmError], int] = _lmi_status if lmi_codes else _http_status
+        text, last, running = self._string("data"), self._string("last"), self._string("false")
+        self._head = struct.pack(">h", 2) + text
+        self._more = last + running
+        self._last = last + self._string("true")
+        self._idle = self._head + self._string("") + self._more
+        self._keys: list[str] = [f"batch_{i}.data" for i in range(MAX_SLOTS)]
+
+    @property
+    def item_chars(self) -> int:
+        """Characters that fit into one item whatever they are: UTF-8 takes at most four bytes for one.
+
+        Two-byte lengths end at 32,767 bytes; Java refuses items over 20 MiB (observed on 0.34.0).
+        """
+        return 32767 // 4 if self._length.size == 2 else 4 * 1024 * 1024
+
+    def read(self, inputs: Input, active: int) -> Step:
+        """Understand one step, given how many requests the loop thinks are listed already."""
+        properties = inputs.properties
+        size = int(properties["batch_size"])
+        reset = "reset_rollingbatch" in properties
+        known = 0 if reset else active
+        if size == known:
+            return Step(size)
+        return Step(size, _arrivals(inputs, known, size), reset)
+
+    def write(self, replies: Replies) -> Output:
+        """Make the `Output` of a step; items go by position, headers as `batch_<i>_<name>` properties."""
+        pack, head, more, idle = self._length.pack, self._head, self._more, self._idle
+        output = Output()
+        items: list[bytes] = []
+        for index, reply in enumerate(replies):
+            if reply is None:
+                items.append(idle)
+            elif type(reply) is str:
+                data = reply.encode("utf-8", "replace")
+                items.append(b"%b%b%b%b" % (head, pack(len(data)), data, more))
+            else:
+                items.append(self._item(output, index, reply))
+        if items:
+            output.content = PairList(self._keys[: len(items)], items)
+        return output
+
+    def failed(self, inputs: Input, error: DjlTrtllmError) -> Output:
+        """Answer every request of a call with `error`: the way out of a defect of ours."""
+        if "batch_size" in inputs.properties:
+            return self.write([Reply(last=True, error=error)] * int(inputs.properties["batch_size"]))
+        return self.whole([Answer(error=error)])
+
+    def single(self, inputs: Input) -> list[Arrival]:
+        """The requests of one call without rolling batch: DJL sends one, or several under dynamic batching."""
+        return [_request(item) for item in inputs.get_batches()]
+
+    def whole(self, answers: Sequence[Answer]) -> Output:
+        """Make the `Output` of a call without rolling batch. One error alone becomes the call's own status."""
+        output = Output()
+        batched = len(answers) > 1
+        for index, answer in enumerate(answers):
+            text, content_type = answer.text, answer.content_type
+            if answer.error is not None:
+                text, content_type = error_body(answer.error), "application/json"
+                if not batched:
+                    output = Output(code=self._status(answer.error), message=answer.error.wire_text())
+            output.add_property("Content-Type", content_type)
+            output.add(text, batch_index=index if batched else None)
+        return output
+
+    def _item(self, output: Output, index: int, reply: Reply) -> bytes:
+        if reply.content_type:
+            output.add_property(f"batch_{index}_Content-Type", reply.content_type)
+        if reply.error is not None:
+            if reply.error.retry_after is not None:
+                output.add_property(f"batch_{index}_Retry-After", str(reply.error.retry_after))
+            return self._error(reply.error)
+        data = reply.data.encode("utf-8", "replace")
+        return self._head + self._length.pack(len(data)) + data + (self._last if reply.last else self._more)
+
+    def _error(self, error: DjlTrtllmError) -> bytes:
+        pairs = {"data": "", "last": "true", "code": str(self._status(error)), "error": error.wire_text()}
+        return struct.pack(">h", len(pairs)) + b"".join(
+            self._string(key) + self._string(value) for key, value in pairs.items()
+        )
+
+    def _string(self, text: str) -> bytes:
+        data = text.encode("utf-8", "replace")
+        return self._length.pack(len(data)) + data
+
+
+def _http_status(error: DjlTrtllmError) -> int:
+    return error.status
+
+
+def _lmi_status(error: DjlTrtllmError) -> int:
+    return 424
+
+
+def _arrivals(inputs: Input, known: int, size: int) -> Sequence[Arrival]:
+    """The listed requests from index `known` on; an index without a body arrives with an empty one."""
+    fresh = range(known, size)
+    bodies: dict[int, bytes] = dict.fromkeys(fresh, b"")
+    seeds: dict[int, int] = {}
+    headers: dict[int, dict[str, str]] = {index: {} for index in fresh}
+    content = inputs.content
+    for name, value in zip(content.keys, content.values, strict=True):
+        index = int(name[_INDEX])
+        if index < known:
+            continue
+        if name.endswith(".seed"):
+            seeds[index] = _seed(value)
+        elif name.endswith(".data") or index not in bodies or not bodies[index]:
+            bodies[index] = bytes(value)
+    for name, text in inputs.properties.items():
+        if name.startswith("batch_") and len(name) > len(_NAME) and name[_INDEX].isdigit():
+            index = int(name[_INDEX])
+            if index >= known:
+                headers[index][name[len(_NAME) :]] = text
+    return [Arrival(bodies[i], headers[i], seeds.get(i)) for i in fresh]
+
+
+def _seed(value: bytes) -> int | None:
+    try:
+        return int(bytes(value))
+    except ValueError:
+        return None
+
+
+def _request(item: Input) -> Arrival:
+    body = item.content.get("data")
+    if body is None and not item.content.is_empty():
+        body = item.content.value_at(0)
+    headers = {name: text for name, text in item.properties.items() if isinstance(text, str)}
+    return Arrival(bytes(body or b""), headers)

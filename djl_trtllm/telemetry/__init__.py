@@ -1,0 +1,1 @@
+"""What an operator sees: the log, without a word of what clients send or get."""
