@@ -1,0 +1,46 @@
+# Verbs for people and for CI. Each sets up what it needs, once, in .venv; a second run starts at once.
+# Needs: Python 3.11 or later and make. A C compiler only for ENGINE=MPI on a machine without GPUs.
+
+PYTHON ?= python3
+MODEL ?=
+HOST ?= 127.0.0.1
+PORT ?= 8080
+ENGINE ?= Python
+DJL ?= 0.34.0
+
+BIN := .venv/bin
+LOCK := requirements/dev.lock
+READY := .venv/.ready
+
+.PHONY: serve test check-long lint format bench lock clean help
+.DEFAULT_GOAL := help
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 20
+
+$(READY): $(LOCK) pyproject.toml setup.py scripts/setup
+	@scripts/setup "$(PYTHON)" "$(LOCK)"
+
+serve: $(READY) ## serve a model on port 8080 (MODEL= PORT= ENGINE=Python|MPI DJL=0.34.0|0.25.0)
+	@exec $(BIN)/djl-trtllm serve $(MODEL) --host $(HOST) --port $(PORT) --engine $(ENGINE) --djl $(DJL)
+
+test: $(READY) ## the test suite; at most 15 minutes on two cores
+	@scripts/timed "make test" $(BIN)/python -m pytest -m "not long" --cov --cov-report=term $(ARGS)
+
+check-long: $(READY) ## full counts, every family, faults; at most 45 minutes
+	@scripts/timed "make check-long" $(BIN)/python -m pytest -m "long or not long" --run-long --timeout 1800 $(ARGS)
+
+lint: $(READY) ## ruff, mypy and the layers
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+format: $(READY) ## let ruff format and fix what it can
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+bench: $(READY) ## the figures, with their bars; also in build/bench/results.json
+	@scripts/timed "make bench" $(BIN)/python -m bench $(ARGS)
+
+lock: ## resolve the locks anew
+	@scripts/lock
+
+clean: ## remove the environment and everything built
+	rm -rf .venv build .coverage* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

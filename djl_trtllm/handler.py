@@ -38,7 +38,9 @@ def handle(inputs: Input) -> Output | None:
         return _wire.whole(_service.answer(_wire.single(inputs)))
     except Exception as error:
         log.error("a step failed: %s", logs.describe(error))
-        return _wire.failed(inputs, InternalError("The server failed while answering; send the request again."))
+        return _wire.failed(
+            inputs, InternalError("The server failed while answering; send the request again.")
+        )
 
 
 def _load(inputs: Input) -> Output | None:

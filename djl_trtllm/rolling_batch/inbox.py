@@ -50,4 +50,3 @@ class QueueInbox:
         rest = self.drain()
         rest.insert(0, first)
         return rest
-

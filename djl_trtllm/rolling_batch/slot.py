@@ -172,7 +172,7 @@ class Slot:
         """True once no chunk can change anything any more; replies may still be waiting to be taken."""
         return self._ended
 
-    def take(self, most: int) -> None | str | Reply:
+    def take(self, most: int) -> str | Reply | None:
         """The reply of this step: None for no news, text in mid-stream, or a `Reply`.
 
         `most` is the number of characters one item can carry; what is over it waits for the next step.
@@ -194,5 +194,5 @@ class Slot:
         return Reply(data, last, self._failure, self._content_type)
 
 
-Replies = Sequence["None | str | Reply"]
+Replies = Sequence["str | Reply | None"]
 """One step's replies, in slot order. The slots whose reply is the last one are gone afterwards."""

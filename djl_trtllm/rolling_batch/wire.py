@@ -67,7 +67,7 @@ class Wire:
         for index, reply in enumerate(replies):
             if reply is None:
                 items.append(idle)
-            elif type(reply) is str:
+            elif isinstance(reply, str):
                 data = reply.encode("utf-8", "replace")
                 items.append(b"%b%b%b%b" % (head, pack(len(data)), data, more))
             else:
@@ -133,7 +133,7 @@ def _arrivals(inputs: Input, known: int, size: int) -> Sequence[Arrival]:
     """The listed requests from index `known` on; an index without a body arrives with an empty one."""
     fresh = range(known, size)
     bodies: dict[int, bytes] = dict.fromkeys(fresh, b"")
-    seeds: dict[int, int] = {}
+    seeds: dict[int, int | None] = {}
     headers: dict[int, dict[str, str]] = {index: {} for index in fresh}
     content = inputs.content
     for name, value in zip(content.keys, content.values, strict=True):
