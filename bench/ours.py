@@ -1,0 +1,140 @@
+"""Our handler as DJL calls it, over an engine that costs nothing.
+
+Everything between `handle` and the engine seam is real: wire, loop, schema, tokenizer, detokenizer and format.
+Only the model's place and the runtime are replaced. The engine's chunks are laid into the inbox between steps,
+outside the measured time, as a running engine does from its own process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from bench import djl, workload
+from djl_trtllm.core import (
+    CompiledModel,
+    EngineRequest,
+    EngineStats,
+    Features,
+    FinishReason,
+    Inbox,
+    Limit,
+    Limits,
+    TokenChunk,
+)
+
+PROPERTIES = {
+    "rolling_batch": "trtllm",
+    "max_rolling_batch_size": "999",
+    "tensor_parallel_degree": "1",
+    "engine": "Python",
+}
+CONTEXT = 8192
+
+
+@dataclass(slots=True)
+class Run:
+    """One sequence and how far it is."""
+
+    id: int
+    answer: workload.Sequence
+    logprobs: bool
+    at: int = 0
+
+    def chunk(self) -> TokenChunk:
+        at, answer = self.at, self.answer
+        self.at += 1
+        return TokenChunk(
+            self.id,
+            [answer.ids[at]],
+            [answer.logprobs[at]] if self.logprobs else None,
+            FinishReason.LENGTH if self.at == len(answer.ids) else None,
+        )
+
+
+class PreparedEngine:
+    """An `Engine` whose tokens were all made before; `advance` is one step of it."""
+
+    def __init__(self, tokens: int) -> None:
+        self.answers = cycle(workload.sequences(tokens))
+        self.running: list[Run] = []
+        self.inbox: Inbox | None = None
+        limit = Limit(CONTEXT, "the bench")
+        sequences = Limit(999, "the bench")
+        vocabulary = Limit(workload.tokenizer().get_vocab_size(), "the bench")
+        self.limits = Limits(limit, limit, limit, sequences, Limit(999 * CONTEXT, "the bench"), vocabulary)
+        self.features = Features()
+
+    def open(self, inbox: Inbox) -> None:
+        self.inbox = inbox
+
+    def submit(self, requests: Sequence[EngineRequest]) -> None:
+        """Take sequences; their first tokens come at once, so that the first step answers like upstream's."""
+        fresh = [Run(request.id, next(self.answers), request.sampling.logprobs) for request in requests]
+        self.running += fresh
+        self._deliver(fresh)
+
+    def advance(self) -> None:
+        self._deliver(self.running)
+
+    def _deliver(self, runs: Sequence[Run]) -> None:
+        if self.inbox is None:
+            raise RuntimeError("The engine is not open.")
+        self.inbox.put([run.chunk() for run in runs])
+        self.running = [run for run in self.running if run.at < len(run.answer.ids)]
+
+    def cancel(self, ids: Sequence[int]) -> None:
+        raise AssertionError(f"nothing is cancelled in the bench, yet {len(ids)} sequences were")
+
+    def stats(self) -> EngineStats:
+        return EngineStats()
+
+    def close(self) -> None:
+        self.running = []
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRuntime:
+    """A `Runtime` that hands out the prepared engine."""
+
+    prepared: PreparedEngine
+    name: str = "openvino"
+
+    def engine(self, _model: CompiledModel, _options: object) -> PreparedEngine:
+        return self.prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Our `handle`, ready for steps, and the engine's next step."""
+
+    handle: Callable[[Any], Any]
+    feed: Callable[[], None]
+
+
+def load(version: str, tokens: int) -> Loaded:
+    """Load our handler through its own load call."""
+    from djl_python import Input
+
+    from djl_trtllm import service
+    from djl_trtllm.handler import handle
+
+    model = djl.BUILD / "model"
+    workload.save_tokenizer(model)
+    engine = PreparedEngine(tokens)
+    inputs = Input()
+    properties = {**PROPERTIES, "model_id": str(model), "model_dir": str(Path(model).resolve())}
+    inputs.read(workload.Wire(workload.Frames(version).load(properties)))
+    with (
+        mock.patch.object(service, "locate", lambda *_: CompiledModel(model, "the bench")),
+        mock.patch.object(service.registry, "choose", lambda *_: PreparedRuntime(engine)),
+        mock.patch.object(service.cache, "verify", lambda *_: None),
+    ):
+        answer = handle(inputs)
+    if engine.inbox is None:
+        raise RuntimeError(f"The handler did not load: {getattr(answer, 'message', answer)}")
+    return Loaded(handle, engine.advance)
