@@ -1,0 +1,139 @@
+"""What the options are and what becomes of them, for people: notes at load, and tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from djl_trtllm.options.runtimes import NOT_YET, SAME_ANYWAY, UNUSED
+from djl_trtllm.options.table import DEFAULTS, SPECS, Options
+
+HEADER = ("option", "value", "default", "affects", "meaning")
+_PAGE = """# Options
+
+Set them in `serving.properties` as `option.<name>=<value>`, or in the environment as `OPTION_<NAME>`; the file
+wins. A few have a variable of their own, named below; it is the weakest. An empty value counts as not set. All
+wrong values are reported at once, and none of them starts a model. `djl-trtllm check <model dir>` shows what a
+model directory gets.
+
+*build* options decide what the named runtimes compile, and so whether a compiled model can be reused; *run*
+options do not.
+
+{table}
+
+## What a runtime does not use
+
+An option that a runtime does not use is accepted, with one line in the log that says what holds instead.
+
+{unused}
+"""
+
+
+def notes(options: Options, runtime: str) -> list[str]:
+    """Return what an operator should know of the options as set: one line each, to be logged once.
+
+    First unknown options, then options that were set but that `runtime` does not use, or that have no effect
+    under the values of the others.
+    """
+    lines = list(options.warnings)
+    for name, source in options.sources.items():
+        value = getattr(options, name)
+        fate = _fate(options, name, value, runtime)
+        if fate:
+            lines.append(f"{name}={written(value)} (from {source}) {fate}.")
+    return lines
+
+
+def _fate(options: Options, name: str, value: object, runtime: str) -> str | None:
+    if value is False or value == SAME_ANYWAY.get(runtime, {}).get(name):
+        return None
+    if name in NOT_YET:
+        return None if value == DEFAULTS[name] else NOT_YET[name]
+    if name in UNUSED.get(runtime, {}):
+        return UNUSED[runtime][name]
+    need = SPECS[name].only_with
+    if need is not None and not options.in_effect(name):
+        return f"has no effect without {need[0]}={' or '.join(need[1])}"
+    return None
+
+
+def effective(options: Options) -> list[tuple[str, str, str]]:
+    """Return name, value and source of every option."""
+    return [(name, written(getattr(options, name)), options.source_of(name)) for name in SPECS]
+
+
+def written(value: object) -> str:
+    """Return a value as it would be set."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+def rows() -> list[Mapping[str, object]]:
+    """Return the table as plain values, one mapping an option."""
+    return [
+        {
+            "name": name,
+            "type": spec.kind.type,
+            "default": spec.default or written(DEFAULTS[name]),
+            "allowed": spec.kind.allowed,
+            "build": list(spec.build),
+            "environment": [f"OPTION_{name.upper()}", *([spec.env] if spec.env else [])],
+            "aliases": list(spec.aliases),
+            "meaning": spec.help,
+            "only_with": {spec.only_with[0]: list(spec.only_with[1])} if spec.only_with else {},
+            "unused": {
+                runtime: fate
+                for runtime in UNUSED
+                if (fate := NOT_YET.get(name) or UNUSED[runtime].get(name))
+            },
+        }
+        for name, spec in SPECS.items()
+    ]
+
+
+def as_json() -> str:
+    """Return the table as JSON."""
+    return json.dumps(rows(), indent=2)
+
+
+def as_text() -> str:
+    """Return the table for a terminal: two lines an option."""
+    lines = []
+    for name, spec in SPECS.items():
+        default = spec.default or written(DEFAULTS[name]) or "not set"
+        lines.append(f"{name}  ({default})")
+        lines.append(f"    {spec.help} {_extras(name)}{spec.kind.allowed[0].upper()}{spec.kind.allowed[1:]}.")
+    return "\n".join(lines)
+
+
+def as_markdown() -> str:
+    """Return docs/options.md."""
+    body = [f"| {' | '.join(HEADER)} |", "|" + "---|" * len(HEADER)]
+    for name, spec in SPECS.items():
+        default = spec.default or (f"`{value}`" if (value := written(DEFAULTS[name])) else "not set")
+        affects = f"build ({', '.join(spec.build)})" if spec.build else "run"
+        meaning = f"{spec.help} {_extras(name)}"
+        allowed = (
+            f"{spec.kind.type}: {spec.kind.allowed}" if spec.kind.allowed != "any text" else spec.kind.type
+        )
+        body.append(f"| `{name}` | {allowed} | {default} | {affects} | {meaning.strip()} |")
+    unused = []
+    for title, fates in (("any runtime", NOT_YET), *UNUSED.items()):
+        if title != "trtllm-pytorch":
+            unused.append(f"{title}:\n")
+            unused += [f"- `{name}` {fate}." for name, fate in sorted(fates.items())]
+            unused.append("")
+    return _PAGE.format(table="\n".join(body), unused="\n".join(unused).rstrip())
+
+
+def _extras(name: str) -> str:
+    spec = SPECS[name]
+    words = ""
+    if spec.only_with:
+        words += f"Only with {spec.only_with[0]}={' or '.join(spec.only_with[1])}. "
+    if spec.aliases:
+        words += f"Also {', '.join(spec.aliases)}. "
+    if spec.env:
+        words += f"Also from the variable {spec.env}. "
+    return words

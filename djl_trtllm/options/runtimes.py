@@ -1,0 +1,73 @@
+"""What a runtime makes of options that it cannot use: one line for each, saying what holds instead.
+
+An option that is in neither map of a runtime is honoured by it. `NOT_YET` holds for every runtime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_GPU_ONLY = "is for GPUs"
+_BUILDER = "is for TensorRT-LLM's builder; there is no such step here"
+
+NOT_YET: Mapping[str, str] = {
+    "cache_max_size": "is not in this version; nothing is ever removed from the cache",
+    "cache_remote": "is not in this version; only the local cache is used",
+    "guide_max_bytes": "is not in this version; requests that ask for guided decoding are answered with 400",
+    "guide_timeout": "is not in this version; requests that ask for guided decoding are answered with 400",
+    "guided_decoding": "is not in this version; requests that ask for guided decoding are answered with 400",
+    "metrics_port": "is not in this version; metrics are in the log only",
+    "quality_floor": "is not in this version; no quantised build is measured",
+    "queue_max_tokens": "is not in this version; DJL's job_queue_size limits what waits",
+    "tgi_compat": "is not in this version; answers have LMI's shape",
+    "tracing": "is not in this version; no spans are sent",
+}
+
+_OPENVINO: Mapping[str, str] = {
+    "batch_scheduler_policy": "is not a choice here; requests pause when the KV cache is full (max_utilization)",
+    "calib_batch_size": "is not a choice here; samples are calibrated one by one",
+    "enable_chunked_context": "is always so here, in pieces of openvino_step_tokens",
+    "enable_trt_overlap": _GPU_ONLY + "; steps follow each other",
+    "kv_cache_free_gpu_mem_fraction": _GPU_ONLY + "; openvino_kv_cache sets the size of the KV cache",
+    "kv_cache_host_memory_bytes": _GPU_ONLY + "; openvino_kv_cache sets the size of the KV cache",
+    "load_by_shard": _BUILDER,
+    "logits_dtype": _BUILDER,
+    "max_beam_width": "is not a choice here; beam search is answered with 400",
+    "max_num_tokens": "is not used here; openvino_step_tokens sets how many tokens a step has",
+    "multi_block_mode": _GPU_ONLY + "; OpenVINO splits the work itself",
+    "multi_query_mode": "is not needed; the checkpoint says which heads share keys",
+    "num_checkpoint_workers": _BUILDER,
+    "num_engine_workers": _BUILDER,
+    "smoothquant_per_channel": "is not a choice here; NNCF chooses the scales",
+    "smoothquant_per_token": "is not a choice here; NNCF chooses the scales",
+    "tokens_per_block": "is not a choice here; a block of the KV cache has 32 tokens",
+    "trtllm_checkpoint_path": _BUILDER,
+    "use_custom_all_reduce": _GPU_ONLY + "; one process computes everything",
+    "use_fp8_context_fmha": _GPU_ONLY + "; openvino_precision sets what attention computes in",
+    "use_fused_mlp": _GPU_ONLY + "; OpenVINO fuses what it can",
+}
+
+_TRTLLM: Mapping[str, str] = {
+    "openvino_group_size": "is for the openvino runtime; awq_block_size holds",
+    "openvino_kv_cache": "is for the openvino runtime; kv_cache_free_gpu_mem_fraction holds",
+    "openvino_precision": "is for the openvino runtime; dtype holds",
+    "openvino_step_tokens": "is for the openvino runtime; max_num_tokens holds",
+    "openvino_threads": "is for the openvino runtime",
+}
+
+UNUSED: Mapping[str, Mapping[str, str]] = {
+    "openvino": _OPENVINO,
+    "trtllm": _TRTLLM,
+    "trtllm-pytorch": _TRTLLM,
+}
+
+SAME_ANYWAY: Mapping[str, Mapping[str, object]] = {
+    "openvino": {
+        "batch_scheduler_policy": "max_utilization",
+        "enable_chunked_context": True,
+        "max_beam_width": 1,
+        "multi_query_mode": True,
+        "tokens_per_block": 32,
+    },
+}
+"""Values that a runtime has whatever is set: asking for them needs no note."""
