@@ -28,7 +28,7 @@ test: $(READY) ## the test suite; at most 15 minutes on two cores
 	@scripts/timed "make test" $(BIN)/python -m pytest -m "not long" --cov --cov-report=term $(ARGS)
 
 check-long: $(READY) ## full counts, every family, faults; at most 45 minutes
-	@scripts/timed "make check-long" $(BIN)/python -m pytest -m "long or not long" --run-long --timeout 1800 $(ARGS)
+	@scripts/timed "make check-long" $(BIN)/python -m pytest --timeout 1800 $(ARGS)
 
 lint: $(READY) ## ruff, mypy and the layers
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

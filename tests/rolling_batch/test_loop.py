@@ -1,0 +1,231 @@
+"""The rules of the rolling batch, each seen from DJL's side of the wire."""
+
+import threading
+import time
+
+import pytest
+
+from djl_trtllm.errors import EngineRestarting, GenerationFailed
+from tests.support.loop import rig, tokenizer
+from tests.support.toy_engine import ToyEngine, toy_limits
+
+
+def toy(**kw) -> ToyEngine:
+    return ToyEngine(limits=toy_limits(vocab_size=tokenizer().vocab_size), **kw)
+
+
+def ask(prompt: str, stream: bool = True, **parameters) -> dict:
+    return {"inputs": prompt, "parameters": parameters, "stream": stream}
+
+
+def test_a_stream_says_each_token_and_ends_with_the_whole_text():
+    with rig() as r:
+        client = r.java.send(ask("the fox", max_new_tokens=12, details=True))
+        r.java.run()
+    lines = client.lines
+    assert len(lines) == 12
+    assert "".join(line["token"]["text"] for line in lines) == lines[-1]["generated_text"]
+    assert lines[-1]["details"]["finish_reason"] == "length"
+    assert client.response_headers["Content-Type"] == "application/jsonlines"
+
+
+def test_requests_come_and_go_and_each_keeps_its_own_bytes():
+    prompts = [f"the lazy dog number {i}" for i in range(24)]
+    alone = {}
+    for prompt in prompts:
+        with rig() as r:
+            client = r.java.send(ask(prompt, max_new_tokens=5 + len(prompt) % 7))
+            r.java.run()
+            alone[prompt] = client.text
+    with rig(toy(step_delay=0.001)) as r:
+        clients = {}
+        for i, prompt in enumerate(prompts):
+            clients[prompt] = r.java.send(ask(prompt, max_new_tokens=5 + len(prompt) % 7))
+            if i % 3 == 0:
+                r.java.step()
+        r.java.run(clients.values())
+    assert {prompt: client.text for prompt, client in clients.items()} == alone
+
+
+def test_bad_requests_cost_the_good_ones_nothing():
+    good = [ask(f"dog {i}", max_new_tokens=8) for i in range(16)]
+    with rig() as r:
+        clean = [r.java.send(body) for body in good]
+        r.java.run()
+    bad = [
+        b"{not json",
+        b"",
+        {"parameters": {}},
+        ask(""),
+        ask("x", temperature="hot", top_p=7, max_new_tokens=-1),
+        ask("word " * 3000),
+        {"inputs": 5},
+    ]
+    with rig() as r:
+        mixed, refused = [], []
+        for i, body in enumerate(good):
+            mixed.append(r.java.send(body))
+            if i < len(bad):
+                refused.append(r.java.send(bad[i]))
+        r.java.run()
+    assert [c.text for c in mixed] == [c.text for c in clean]
+    assert [c.code for c in refused] == [400] * len(bad)
+    assert all(c.error.isascii() and "\n" not in c.error and len(c.error) <= 300 for c in refused)
+    assert all(c.response_headers["Content-Type"] == "application/json" for c in refused)
+
+
+def test_over_long_input_names_both_numbers():
+    engine = ToyEngine(limits=toy_limits(vocab_size=tokenizer().vocab_size, max_input_len=10))
+    with rig(engine) as r:
+        client = r.java.send(ask("the quick brown fox jumps over the lazy dog and the quick dog too"))
+        big = r.java.send(ask("word " * 100_000))
+        r.java.run()
+    tokens = len(tokenizer().encode("the quick brown fox jumps over the lazy dog and the quick dog too"))
+    assert client.code == big.code == 400
+    assert f"{tokens} tokens" in client.error
+    assert "10" in client.error
+    assert "at least" in big.error
+
+
+def test_truncate_keeps_the_end_of_the_prompt():
+    prompt = "the quick brown fox jumps over the lazy dog"
+    tail = tokenizer().decode(tokenizer().encode(prompt)[-4:])
+    with rig() as r:
+        cut = r.java.send(ask(prompt, truncate=4, max_new_tokens=6))
+        same = r.java.send(ask(tail, max_new_tokens=6))
+        r.java.run()
+    assert cut.text == same.text
+
+
+def test_output_is_clamped_to_the_context_left():
+    engine = ToyEngine(limits=toy_limits(vocab_size=tokenizer().vocab_size, max_sequence_len=20))
+    with rig(engine) as r:
+        client = r.java.send(ask("the fox", max_new_tokens=100, details=True))
+        r.java.run()
+    assert client.lines[-1]["details"]["generated_tokens"] == 20 - len(tokenizer().encode("the fox"))
+
+
+def test_a_reset_voids_earlier_requests_and_serves_the_new_ones():
+    engine = toy(step_delay=0.002)
+    with rig(engine) as r:
+        for i in range(5):
+            r.java.send(ask(f"old {i}", max_new_tokens=400))
+        r.java.step()
+        r.java.fail()
+        fresh = r.java.send(ask("new", max_new_tokens=4))
+        r.java.run([fresh])
+        assert len(fresh.lines) == 4
+        deadline = time.monotonic() + 5
+        while engine.stats().running and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert engine.stats().running == 0, "voided requests must leave the engine"
+
+
+def test_losing_track_answers_everybody_instead_of_mixing_them_up():
+    with rig(toy(step_delay=0.01)) as r:
+        first, second = r.java.send(ask("a", max_new_tokens=50)), r.java.send(ask("b", max_new_tokens=50))
+        r.java.step()
+        r.java.listed.remove(first)
+        second.chunks.clear()
+        r.java.run([second])
+    assert second.code == 500
+
+
+def test_a_step_without_news_takes_its_time_and_one_with_news_does_not():
+    engine = toy()
+    engine.pause()
+    with rig(engine) as r:
+        client = r.java.send(ask("slow", max_new_tokens=3))
+        start = time.monotonic()
+        r.java.step()
+        assert 0.08 < time.monotonic() - start < 0.5
+        threading.Timer(0.02, engine.resume).start()
+        r.java.run()
+        assert time.monotonic() - start < 5
+    assert len(client.lines) == 3
+
+
+def test_stop_strings_end_the_stream_and_the_engine():
+    engine = toy(step_delay=0.002)
+    with rig(engine) as r:
+        full = r.java.send(ask("fox", stream=False, max_new_tokens=60))
+        r.java.run()
+        text = full.lines[0]["generated_text"]
+        stop = text[10:13]
+        at = text.index(stop)
+        whole = r.java.send(ask("fox", stream=False, max_new_tokens=60, stop=[stop], details=True))
+        streamed = r.java.send(ask("fox", max_new_tokens=60, stop=[stop], details=True))
+        r.java.run()
+    assert whole.lines[0]["generated_text"] == text[:at]
+    assert whole.lines[0]["details"]["finish_reason"] == "stop_sequence"
+    lines = streamed.lines
+    assert "".join(line["token"]["text"] for line in lines) == text[:at] == lines[-1]["generated_text"]
+    assert lines[-1]["details"]["generated_tokens"] == len(lines)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_an_engine_error_before_the_first_text_is_a_code(stream):
+    engine = toy(fail=lambda request: GenerationFailed("The engine gave this request up."))
+    with rig(engine) as r:
+        client = r.java.send(ask("fox", stream=stream))
+        r.java.run()
+    assert (client.code, client.error) == (500, "The engine gave this request up.")
+
+
+def test_an_engine_error_after_the_first_text_ends_the_stream_in_its_format():
+    engine = toy(step_delay=0.01)
+    with rig(engine) as r:
+        client = r.java.send(ask("fox", max_new_tokens=500))
+        while not client.chunks:
+            r.java.step()
+        engine.die()
+        r.java.run()
+    assert client.code is None
+    assert client.lines[-1]["details"]["finish_reason"] == "error"
+
+
+def test_a_dead_engine_refuses_with_a_retryable_code():
+    engine = toy()
+    with rig(engine) as r:
+        engine.die()
+        client = r.java.send(ask("fox"))
+        r.java.run()
+    assert client.code == EngineRestarting.status
+    assert client.response_headers["Retry-After"] == str(EngineRestarting.retry_after)
+
+
+def test_large_bodies_are_prepared_beside_the_loop():
+    engine = ToyEngine(limits=toy_limits(vocab_size=400, max_input_len=100_000, max_sequence_len=200_000))
+    with rig(engine) as r:
+        small = r.java.send(ask("fox", max_new_tokens=20))
+        large = r.java.send(ask("the lazy dog " * 5000, max_new_tokens=4))
+        broken = r.java.send(b"{" + b" " * 20_000)
+        r.java.run()
+    assert len(small.lines) == 20
+    assert large.code == 400, "the toy engine's KV cache is smaller than that prompt"
+    assert broken.code == 400
+
+
+def test_long_items_are_cut_to_what_the_wire_carries():
+    with rig(item_chars=50) as r:
+        client = r.java.send(ask("fox", stream=False, max_new_tokens=100))
+        r.java.run()
+    assert len(client.chunks) > 2
+    assert all(len(chunk) <= 50 for chunk in client.chunks)
+    assert client.lines[0]["generated_text"]
+
+
+def test_lmi_error_codes():
+    with rig(error_codes="lmi") as r:
+        client = r.java.send(b"{")
+        r.java.run()
+    assert client.code == 424
+
+
+def test_close_leaves_nothing_running():
+    engine = toy(step_delay=0.01)
+    with rig(engine) as r:
+        r.java.send(ask("fox", max_new_tokens=500))
+        r.java.step()
+        r.loop.close()
+        assert engine.stats().running == engine.stats().waiting == 0

@@ -1,0 +1,78 @@
+"""A rolling batch over the toy engine with a real tokenizer, driven as DJL drives it."""
+
+from __future__ import annotations
+
+import functools
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tokenizers import Tokenizer as Backend
+from tokenizers import decoders, models, pre_tokenizers, trainers
+
+from djl_trtllm.options import sources
+from djl_trtllm.rolling_batch.admit import Admission
+from djl_trtllm.rolling_batch.inbox import QueueInbox
+from djl_trtllm.rolling_batch.loop import RollingBatch
+from djl_trtllm.rolling_batch.wire import Wire
+from djl_trtllm.schemas import lmi
+from djl_trtllm.telemetry.requests import RequestLog
+from djl_trtllm.text.tokenizer import Tokenizer
+from tests.support.java_side import JavaSide
+from tests.support.toy_engine import ToyEngine, toy_limits
+
+TEXT = "the quick brown fox jumps over the lazy dog. größer, 日本語, 😀 naïve café. " * 20
+
+
+@functools.cache
+def tokenizer() -> Tokenizer:
+    """A byte-level BPE tokenizer of 400 ids or so, trained on a few words."""
+    backend = Backend(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=["<eos>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+    )
+    backend.train_from_iterator([TEXT], trainer)
+    directory = Path(tempfile.mkdtemp(prefix="djl-trtllm-tokenizer-"))
+    backend.save(str(directory / "tokenizer.json"))
+    facts = {"eos_token_ids": [0], "special_token_ids": [0], "vocab_size": backend.get_vocab_size()}
+    (directory / "text.json").write_text(json.dumps(facts))
+    return Tokenizer.load(directory)
+
+
+class Rig:
+    """Everything between DJL's step and the toy engine. `java` sends requests, `engine` can be broken."""
+
+    def __init__(self, engine: ToyEngine, *, item_chars: int | None = None, **options: str) -> None:
+        self.engine = engine
+        self.inbox = QueueInbox()
+        engine.open(self.inbox)
+        self.options = sources.read(options, {})
+        self.wire = Wire(lmi_codes=self.options.error_codes == "lmi")
+        defaults = lmi.Defaults.of(self.options)
+        admission = Admission(
+            lambda body, kind, seed: lmi.parse(body, kind, defaults, engine.limits, engine.features, seed),
+            tokenizer(),
+            engine.limits,
+            self.options.on_long_input,
+        )
+        chars = item_chars or self.wire.item_chars
+        self.loop = RollingBatch(engine, self.inbox, admission, chars, RequestLog(False))
+        self.java = JavaSide(self.call)
+
+    def call(self, inputs):
+        return self.wire.write(self.loop.step(self.wire.read(inputs, self.loop.active)))
+
+
+@contextmanager
+def rig(engine: ToyEngine | None = None, *, item_chars: int | None = None, **options: str) -> Iterator[Rig]:
+    engine = engine or ToyEngine(limits=toy_limits(vocab_size=tokenizer().vocab_size))
+    made = Rig(engine, item_chars=item_chars, **options)
+    try:
+        yield made
+    finally:
+        made.loop.close()
+        engine.close()
