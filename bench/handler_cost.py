@@ -5,13 +5,8 @@ Ours detokenises; upstream's toolkit stand-in hands out finished text. Both writ
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from types import TracebackType
-from typing import Any
-
 from bench import djl, stats
+from bench.process import SideProcess
 from bench.stats import Bar, Figure
 
 BAR = Bar(0.2)
@@ -20,62 +15,20 @@ TOKENS_A_RUN = 12_000
 """About this many tokens are timed at once on either side: 0.1 to 0.3 s of upstream's."""
 
 
-class SideProcess:
-    """A `bench.handler_side`, asked over its pipes."""
-
-    def __init__(self, name: str, version: str) -> None:
-        self.log = djl.BUILD / f"{name}-{version}.log"
-        with self.log.open("w") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "bench.handler_side", name, version],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            )
-
-    def __enter__(self) -> SideProcess:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.process.stdin:
-            self.process.stdin.close()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        if self.process.stdout:
-            self.process.stdout.close()
-
-    def tail(self) -> str:
-        """Return the end of the side's log."""
-        return self.log.read_text(errors="replace")[-2000:]
-
-    def ask(self, command: str, *arguments: int) -> Any:
-        """Send one command and wait for its answer."""
-        if not self.process.stdin or not self.process.stdout:
-            raise RuntimeError("The side has no pipes.")
-        self.process.stdin.write(json.dumps([command, *arguments]) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"A side of the bench ended; the last of its log:\n{self.tail()}")
-        return json.loads(line)
-
-
 def run(pairs: int, *, streams: tuple[int, ...] = STREAMS, tokens: int = TOKENS_A_RUN) -> list[Figure]:
     """Measure every combination and return judged ratios and context lines."""
     figures = []
     for version in djl.VERSIONS:
         djl.extract(version)
-        with SideProcess("upstream", version) as upstream, SideProcess("ours", version) as ours:
+        with _side("upstream", version) as upstream, _side("ours", version) as ours:
             _check(upstream, ours, streams[0])
             for count in streams:
                 figures += _compare(upstream, ours, version, count, pairs, tokens)
     return figures
+
+
+def _side(name: str, version: str) -> SideProcess:
+    return SideProcess(djl.BUILD / f"{name}-{version}.log", "bench.handler_side", name, version)
 
 
 def _check(upstream: SideProcess, ours: SideProcess, streams: int) -> None:

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import gc
 import json
-import logging
-import os
 import socket
 import sys
 import threading
@@ -22,6 +20,7 @@ from importlib import import_module
 from typing import Any
 
 from bench import djl, workload
+from bench.process import serve
 
 TOKENS = 48
 """Tokens of one answer."""
@@ -134,16 +133,5 @@ def _drain(connection: socket.socket) -> None:
         pass
 
 
-def main() -> None:
-    replies = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-    # As djl_python_engine.py sets it up; its output goes to a file instead of Java's pipe.
-    logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.INFO)
-    side = Side(sys.argv[1], sys.argv[2])
-    for line in sys.stdin:
-        command, *arguments = json.loads(line)
-        replies.write(json.dumps(getattr(side, command)(*arguments)) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    serve(Side, *sys.argv[1:])

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -120,19 +119,18 @@ def load(version: str, tokens: int) -> Loaded:
     """Load our handler through its own load call."""
     from djl_python import Input
 
-    from djl_trtllm import service
     from djl_trtllm.handler import handle
 
     model = djl.BUILD / "model"
     workload.save_tokenizer(model)
     engine = PreparedEngine(tokens)
     inputs = Input()
-    properties = {**PROPERTIES, "model_id": str(model), "model_dir": str(Path(model).resolve())}
+    properties = {**PROPERTIES, "model_id": str(model), "model_dir": str(model.resolve())}
     inputs.read(workload.Wire(workload.Frames(version).load(properties)))
     with (
-        mock.patch.object(service, "locate", lambda *_: CompiledModel(model, "the bench")),
-        mock.patch.object(service.registry, "choose", lambda *_: PreparedRuntime(engine)),
-        mock.patch.object(service.cache, "verify", lambda *_: None),
+        mock.patch("djl_trtllm.service.locate", return_value=CompiledModel(model, "the bench")),
+        mock.patch("djl_trtllm.service.registry.choose", return_value=PreparedRuntime(engine)),
+        mock.patch("djl_trtllm.service.cache.verify"),
     ):
         answer = handle(inputs)
     if engine.inbox is None:

@@ -114,9 +114,11 @@ def prompts(count: int, words: int = 24) -> list[str]:
     return [" ".join(islice(cycle(pool), 37 * index, 37 * index + words)) for index in range(count)]
 
 
-def body(prompt: str, tokens: int) -> bytes:
+def body(prompt: str, tokens: int, *, greedy: bool = False) -> bytes:
     """Return a streaming request of `tokens` tokens, as a client posts it."""
-    parameters = {"max_new_tokens": tokens, "temperature": 0.7, "do_sample": True, "ignore_eos": True}
+    parameters: dict[str, object] = {"max_new_tokens": tokens, "ignore_eos": True}
+    if not greedy:
+        parameters |= {"do_sample": True, "temperature": 0.7}
     return json.dumps({"inputs": prompt, "parameters": parameters, "stream": True}).encode()
 
 

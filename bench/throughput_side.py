@@ -1,0 +1,134 @@
+"""One side of the throughput figure in a process of its own, `handler` or `raw <model directory>`.
+
+Both answer `run` with tokens a second of wall time, from the first call to the last token of N equal-length
+greedy answers that begin together.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from bench import djl, workload
+from bench.process import serve
+
+VERSION = djl.VERSIONS[0]
+PROMPT_TOKENS = 32
+NEW_TOKENS = 64
+PROPERTIES = {
+    "rolling_batch": "trtllm",
+    "max_rolling_batch_size": "32",
+    "runtime": "openvino",
+    "quantize": "int8",
+    "cache_dir": str((djl.BUILD / "cache").resolve()),
+}
+
+
+def prompts(model: Path, count: int) -> list[tuple[str, list[int]]]:
+    """Return texts of exactly `PROMPT_TOKENS` tokens of the model's tokenizer, with their ids."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
+    ids = tokenizer.encode(workload.corpus()[:100_000], add_special_tokens=False).ids
+    found: list[tuple[str, list[int]]] = []
+    for start in range(0, len(ids) - PROMPT_TOKENS, PROMPT_TOKENS):
+        text = tokenizer.decode(ids[start : start + PROMPT_TOKENS])
+        again = tokenizer.encode(text).ids
+        if len(again) == PROMPT_TOKENS:
+            found.append((text, again))
+            if len(found) == count:
+                return found
+    raise ValueError(f"only {len(found)} prompts of {PROMPT_TOKENS} tokens")
+
+
+class HandlerSide:
+    """Our handler in the worker's place: frames in, Outputs out."""
+
+    def __init__(self) -> None:
+        djl.use(VERSION)
+        from djl_python import Input
+        from djl_trtllm.engines.openvino.runtime import OpenVINO
+
+        from djl_trtllm.handler import handle
+        from djl_trtllm.local import demo
+
+        self.handle: Any = handle
+        self.frames = workload.Frames(VERSION)
+        self.compiled: Path | None = None
+        make = OpenVINO.engine
+
+        def engine(runtime: Any, model: Any, options: Any) -> Any:
+            self.compiled = model.path
+            return make(runtime, model, options)
+
+        checkpoint = demo.ensure(djl.BUILD / "demo")
+        inputs = Input()
+        inputs.read(workload.Wire(self.frames.load({**PROPERTIES, "model_id": str(checkpoint)})))
+        with mock.patch.object(OpenVINO, "engine", engine):
+            answer = handle(inputs)
+        if self.compiled is None or answer is not None:
+            raise RuntimeError(f"The handler did not load: {getattr(answer, 'message', answer)}")
+
+    def model(self) -> str:
+        return str(self.compiled)
+
+    def run(self, streams: int) -> float:
+        from djl_python import Input
+
+        bodies = [
+            workload.body(text, NEW_TOKENS, greedy=True) for text, _ in prompts(Path(self.model()), streams)
+        ]
+        frame, active, outputs = self.frames.arrivals(bodies), streams, []
+        begun = time.perf_counter()
+        while active:
+            inputs = Input()
+            inputs.read(workload.Wire(frame))
+            items = self.handle(inputs).content.values
+            outputs.append(items)
+            active -= sum(item.endswith(b"true") for item in items)
+            frame = self.frames.steady(active)
+        seconds = time.perf_counter() - begun
+        lines = sum(self.frames.item(bytes(item))["data"].count("\n") for items in outputs for item in items)
+        if lines != streams * NEW_TOKENS:
+            raise AssertionError(f"{lines} lines for {streams * NEW_TOKENS} tokens")
+        return lines / seconds
+
+
+class RawSide:
+    """OpenVINO GenAI's pipeline, stepped and read with nothing around it."""
+
+    def __init__(self, model: str) -> None:
+        raise NotImplementedError
+
+    def run(self, streams: int) -> float:
+        import openvino as ov
+        import openvino_genai as genai
+
+        config = genai.GenerationConfig(max_new_tokens=NEW_TOKENS, ignore_eos=True)
+        chosen = prompts(self.model, streams)
+        begun = time.perf_counter()
+        live = [
+            self.pipeline.add_request(self.next_id + index, ov.Tensor(self.numpy.array(ids)), config)
+            for index, (_, ids) in enumerate(chosen)
+        ]
+        self.next_id += streams
+        tokens = 0
+        while live:
+            self.pipeline.step()
+            for handle in live:
+                while handle.can_read():
+                    for output in handle.read().values():
+                        tokens += len(output.generated_ids)
+            running = genai.GenerationStatus.RUNNING
+            live = [handle for handle in live if handle.get_status() == running]
+        seconds = time.perf_counter() - begun
+        if tokens != streams * NEW_TOKENS:
+            raise AssertionError(f"{tokens} tokens instead of {streams * NEW_TOKENS}")
+        return tokens / seconds
+
+
+if __name__ == "__main__":
+    serve({"handler": HandlerSide, "raw": RawSide}[sys.argv[1]], *sys.argv[2:])
