@@ -14,7 +14,7 @@ from djl_trtllm.core import Checkpoint, CompiledModel, Progress, Team
 from djl_trtllm.engines import registry
 from djl_trtllm.engines.base import Engine, Runtime
 from djl_trtllm.engines.supervisor import Supervisor
-from djl_trtllm.errors import LoadError, OptionsError
+from djl_trtllm.errors import LoadError
 from djl_trtllm.model.locate import locate
 from djl_trtllm.options import explain, sources
 from djl_trtllm.options.table import Options
@@ -33,8 +33,11 @@ log = logging.getLogger(__name__)
 class Service:
     """A loaded model and the loop around it. `options` is what it was loaded with."""
 
-    def __init__(self, options: Options, loop: RollingBatch, engine: Engine, inbox: QueueInbox) -> None:
+    def __init__(
+        self, options: Options, tokenizer: Tokenizer, loop: RollingBatch, engine: Engine, inbox: QueueInbox
+    ) -> None:
         self.options = options
+        self.tokenizer = tokenizer
         self._loop = loop
         self._engine = engine
         self._inbox = inbox
@@ -93,7 +96,7 @@ def load(properties: Mapping[str, object], environ: Mapping[str, str], item_char
         engine.close()
         raise
     log.info("ready after %.1f s: %s", time.monotonic() - started, _limits_line(engine))
-    return Service(options, loop, engine, inbox)
+    return Service(options, tokenizer, loop, engine, inbox)
 
 
 def _compiled(
@@ -157,6 +160,3 @@ class _Verification:
         self._thread.join()
         if self._error is not None:
             raise self._error
-
-
-__all__ = ["OptionsError", "Service", "load"]

@@ -1,0 +1,44 @@
+"""A start on a cache hit is quick and loads nothing that only compiling needs."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.http_client import lmi, post
+from tests.support.model_dirs import tiny_model
+from tests.support.server import serve
+
+pytestmark = [pytest.mark.e2e, pytest.mark.compile]
+
+ENTRY = """
+import json, pathlib, sys
+from djl_trtllm import handler
+
+def handle(inputs):
+    output = handler.handle(inputs)
+    pathlib.Path(__file__).with_name("modules.json").write_text(json.dumps(sorted(sys.modules)))
+    return output
+"""
+
+
+@pytest.mark.parametrize(("engine", "djl"), [("Python", "0.34.0"), ("MPI", "0.34.0"), ("Python", "0.25.0")])
+def test_the_second_start(engine: str, djl: str, tmp_path: Path) -> None:
+    model = tiny_model(tmp_path / "model", "llama", entryPoint="model.py", cache_dir=tmp_path / "cache")
+    (model / "model.py").write_text(ENTRY)
+    with serve(model, engine=engine, djl=djl) as server:
+        assert "cache miss" in server.log_text()
+        first = post(server.url, lmi("The licence", max_new_tokens=8))
+    start = time.monotonic()
+    with serve(model, engine=engine, djl=djl) as server:
+        assert time.monotonic() - start < 15
+        assert "cache hit" in server.log_text()
+        again = post(server.url, lmi("The licence", max_new_tokens=8))
+        modules = json.loads((model / "modules.json").read_text())
+    assert again.text == first.text
+    assert "djl_trtllm.service" in modules
+    for heavy in ("torch", "transformers", "optimum"):
+        assert heavy not in modules

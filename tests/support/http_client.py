@@ -1,0 +1,57 @@
+"""A client as users have one: one connection, chunks as they come."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+
+@dataclass
+class Reply:
+    """A finished HTTP reply. `chunks` are the pieces in the order they arrived."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    chunks: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.chunks)
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def lines(self) -> list[Any]:
+        return [json.loads(line) for line in self.text.splitlines()]
+
+
+def lmi(prompt: str, stream: bool = True, **parameters: object) -> dict[str, object]:
+    """A body of LMI's schema."""
+    return {"inputs": prompt, "parameters": parameters, "stream": stream}
+
+
+def post(url: str, body: object, path: str = "/invocations", timeout: float = 120, **headers: str) -> Reply:
+    """Send one request and read its reply to the end."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json", **headers}
+    with (
+        httpx.Client(timeout=timeout, trust_env=False) as client,
+        client.stream("POST", url + path, content=raw, headers=headers) as response,
+    ):
+        reply = Reply(response.status_code, response.reason_phrase, response.headers)
+        reply.chunks.extend(response.iter_text())
+        return reply
+
+
+def post_all(url: str, bodies: Sequence[object], in_flight: int = 32) -> list[Reply]:
+    """Send many requests, at most `in_flight` at a time; replies in the order of the bodies."""
+    with ThreadPoolExecutor(in_flight) as pool:
+        return list(pool.map(lambda body: post(url, body), bodies))
