@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import zipfile
 from pathlib import Path
 
-VERSIONS = ("0.34.0", "0.25.0")
+from djl_trtllm.local.jars import TESTED_VERSIONS, class_path
+from djl_trtllm.local.workspace import cache_root
+
+VERSIONS = TESTED_VERSIONS
 BUILD = Path("build/bench")
-BINDING = "org.slf4j:slf4j-simple:2.0.17"
 
 
 def jar(version: str) -> Path:
-    """Return the `ai.djl.python:python` jar of `version`, downloading it once."""
-    import jgo
-
-    environment = jgo.build(f"ai.djl.python:python:{version}+{BINDING}")
-    found = sorted(Path(environment.path).glob(f"*/python-{version}.jar"))
-    if not found:
-        raise FileNotFoundError(f"ai.djl.python:python:{version} resolved without its own jar.")
-    return found[0]
+    """Return the `ai.djl.python:python` jar of `version`, fetching it once."""
+    jars = class_path(version, cache_root(os.environ) / "jars", print)
+    return next(jar for jar in jars if jar.name == f"python-{version}.jar")
 
 
 def extract(version: str, root: Path = BUILD) -> Path:
