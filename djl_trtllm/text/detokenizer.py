@@ -1,0 +1,76 @@
+"""From token ids, one by one, to text that is certain.
+
+The concatenation of what `step` and `flush` return is what one decode of all ids gives, for any ids, when the
+tokenizer has no byte fallback. With byte fallback it is incremental UTF-8 decoding, with replacement, of the tokens'
+bytes, and so the same wherever byte runs are valid: one decode of everything rewrites a whole run for one bad byte,
+which no stream can. A replacement character is never sent while it could still become a character.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
+
+from tokenizers import decoders
+
+from djl_trtllm.text.byte_runs import ByteRunDetokenizer
+from djl_trtllm.text.stream_detokenizer import StreamDetokenizer
+from djl_trtllm.text.table import TokenTable, spelling
+from djl_trtllm.text.table_detokenizer import TableDetokenizer
+from djl_trtllm.text.vocabulary import Vocabulary
+from djl_trtllm.text.windowed_detokenizer import WindowedDetokenizer
+
+Way = Literal["table", "stream", "window"]
+
+
+class Detokenizer(Protocol):
+    """One stream of one request. Nothing in it raises; `recovered` counts how often decoding started afresh."""
+
+    @property
+    def recovered(self) -> int:
+        """How often decoding had to start afresh."""
+        ...
+
+    def step(self, token_id: int) -> str:
+        """Return the text that became certain with this token; "" while it is held back."""
+        ...
+
+    def flush(self) -> str:
+        """Return what was held back, at the end: an unfinished character as a replacement character."""
+        ...
+
+
+class Detokenizers:
+    """Makes the streams of one tokenizer, in the fastest way that is right for it, unless told which."""
+
+    def __init__(self, vocabulary: Vocabulary, way: Way | None = None) -> None:
+        self._vocabulary = vocabulary
+        self._spelling = spelling(vocabulary)
+        self._stream: Any = getattr(decoders, "DecodeStream", None)
+        self.way: Way = way or self._best()
+        if self._spelling is not None:
+            self._tables = {
+                skip: TokenTable(vocabulary, skip, self._spelling.to_bytes) for skip in (False, True)
+            }
+        self._byte_ids = vocabulary.byte_ids
+        self._byte_values = {token_id: byte for byte, token_id in enumerate(self._byte_ids or ())}
+
+    def _best(self) -> Way:
+        if self._spelling is not None:
+            return "table"
+        return "window" if self._stream is None else "stream"
+
+    def make(self, prompt_ids: Sequence[int], skip_special_tokens: bool) -> Detokenizer:
+        """Start a stream after a prompt. The prompt decides whether the first blank is kept."""
+        if self.way == "table" and self._spelling is not None:
+            return TableDetokenizer(self._tables[skip_special_tokens], self._spelling, prompt_ids)
+        context = self._vocabulary.context(prompt_ids, skip_special_tokens)
+        whole = self._byte_ids is not None
+        inner: StreamDetokenizer | WindowedDetokenizer
+        if self.way == "stream":
+            inner = StreamDetokenizer(self._stream, self._vocabulary, skip_special_tokens, context, whole)
+        else:
+            inner = WindowedDetokenizer(self._vocabulary, skip_special_tokens, context, whole)
+        if self._byte_ids is None:
+            return inner
+        return ByteRunDetokenizer(inner, self._byte_ids, self._byte_values)

@@ -1,0 +1,98 @@
+"""Prompts to token ids, and the start of the way back. Reads tokenizer.json; never imports transformers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+
+from djl_trtllm.errors import ArtifactError, InvalidRequest
+from djl_trtllm.text import special_ids
+from djl_trtllm.text.coverage import longest_token_bytes
+from djl_trtllm.text.detokenizer import Detokenizer, Detokenizers
+from djl_trtllm.text.vocabulary import Vocabulary
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Tokenizer:
+    """One model's tokenizer; thread-safe.
+
+    `eos_ids` end a generation, `special_ids` are left out of text, `chat_template` is Jinja source or None.
+    `longest_token_bytes` is the most bytes of text one token can stand for, 0 where that has no limit.
+    """
+
+    def __init__(self, tokenizer: Any, facts: special_ids.Facts) -> None:
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        self._tokenizer = tokenizer
+        self._encode = getattr(tokenizer, "encode_batch_fast", tokenizer.encode_batch)
+        self._vocabulary = Vocabulary(tokenizer)
+        self._detokenizers = Detokenizers(self._vocabulary)
+        self.special_ids = self._vocabulary.special_ids
+        self.vocab_size: int = max(tokenizer.get_vocab_size(True), facts.vocab_size)
+        self.eos_ids = frozenset(facts.eos_ids)
+        self.bos_token, self.eos_token = facts.bos_token, facts.eos_token
+        self.special_tokens = facts.special_tokens
+        self.chat_template = facts.chat_template
+
+    @classmethod
+    def load(cls, directory: Path) -> Tokenizer:
+        """Load from a compiled model's directory or a Hugging Face checkpoint.
+
+        Raises ArtifactError when tokenizer.json is missing or broken.
+        """
+        path = directory / "tokenizer.json"
+        if not path.is_file():
+            raise ArtifactError(
+                f"{directory} has no tokenizer.json.",
+                "Save it with transformers' AutoTokenizer.from_pretrained(...).save_pretrained(...), "
+                "or let the model be compiled from its Hugging Face checkpoint.",
+            )
+        try:
+            tokenizer = tokenizers.Tokenizer.from_file(str(path))
+        except Exception as error:  # the library raises plain Exception for whatever it cannot read
+            raise ArtifactError(
+                f"{path} cannot be read by tokenizers {tokenizers.__version__}: {error}"
+            ) from error
+        return cls(tokenizer, special_ids.read(directory, tokenizer))
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a prompt, with the special tokens that transformers would add. Releases the GIL.
+
+        Raises InvalidRequest when the text holds half of a surrogate pair, which is no character.
+        """
+        try:
+            ids: list[int] = self._encode([text])[0].ids
+        except (TypeError, UnicodeEncodeError) as error:
+            raise InvalidRequest(_not_unicode(text)) from error
+        return ids
+
+    def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
+        """Return the text of ids all at once."""
+        text: str = self._tokenizer.decode(ids, skip_special_tokens)
+        return text
+
+    def min_tokens(self, text_bytes: int) -> int:
+        """Return a number of tokens that a text of so many UTF-8 bytes has at least: to refuse it untokenised."""
+        longest = self.longest_token_bytes
+        return -(-text_bytes // longest) if longest else 0
+
+    @cached_property
+    def longest_token_bytes(self) -> int:
+        """The most bytes of text one token can stand for, 0 where that has no limit."""
+        return longest_token_bytes(self._tokenizer)
+
+    def detokenizer(self, prompt_ids: Sequence[int], skip_special_tokens: bool) -> Detokenizer:
+        """Start decoding what is generated after a prompt."""
+        return self._detokenizers.make(prompt_ids, skip_special_tokens)
+
+
+def _not_unicode(text: str) -> str:
+    found = _SURROGATE.search(text)
+    where = f" at character {found.start()} (U+{ord(found[0]):04X})" if found else ""
+    return f"The prompt holds half of a surrogate pair{where}; send whole Unicode characters."
