@@ -202,7 +202,7 @@ def test_large_bodies_are_prepared_beside_the_loop():
         broken = r.java.send(b"{" + b" " * 20_000)
         r.java.run()
     assert len(small.lines) == 20
-    assert large.code == 400, "the toy engine's KV cache is smaller than that prompt"
+    assert len(large.lines) == 4
     assert broken.code == 400
 
 
