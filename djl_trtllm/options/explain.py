@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from djl_trtllm.options.runtimes import NOT_YET, SAME_ANYWAY, UNUSED
 from djl_trtllm.options.table import DEFAULTS, SPECS, Options
@@ -69,7 +69,7 @@ def written(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def rows() -> list[Mapping[str, object]]:
+def rows(names: Iterable[str] = SPECS) -> list[Mapping[str, object]]:
     """Return the table as plain values, one mapping an option."""
     return [
         {
@@ -88,19 +88,20 @@ def rows() -> list[Mapping[str, object]]:
                 if (fate := NOT_YET.get(name) or UNUSED[runtime].get(name))
             },
         }
-        for name, spec in SPECS.items()
+        for name, spec in ((name, SPECS[name]) for name in names)
     ]
 
 
-def as_json() -> str:
+def as_json(names: Iterable[str] = SPECS) -> str:
     """Return the table as JSON."""
-    return json.dumps(rows(), indent=2)
+    return json.dumps(rows(names), indent=2)
 
 
-def as_text() -> str:
+def as_text(names: Iterable[str] = SPECS) -> str:
     """Return the table for a terminal: two lines an option."""
     lines = []
-    for name, spec in SPECS.items():
+    for name in names:
+        spec = SPECS[name]
         default = spec.default or written(DEFAULTS[name]) or "not set"
         lines.append(f"{name}  ({default})")
         lines.append(f"    {spec.help} {_extras(name)}{spec.kind.allowed[0].upper()}{spec.kind.allowed[1:]}.")

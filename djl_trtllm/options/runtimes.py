@@ -16,6 +16,7 @@ NOT_YET: Mapping[str, str] = {
     "guide_max_bytes": "is not in this version; requests that ask for guided decoding are answered with 400",
     "guide_timeout": "is not in this version; requests that ask for guided decoding are answered with 400",
     "guided_decoding": "is not in this version; requests that ask for guided decoding are answered with 400",
+    "log_format": "is not in this version; log lines are text",
     "metrics_port": "is not in this version; metrics are in the log only",
     "quality_floor": "is not in this version; no quantised build is measured",
     "queue_max_tokens": "is not in this version; DJL's job_queue_size limits what waits",

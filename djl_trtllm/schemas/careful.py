@@ -18,6 +18,8 @@ from djl_trtllm.schemas.parameters import RULES, UNSUPPORTED, Rule
 
 EXAMPLE = '{"inputs": "Hello", "parameters": {"max_new_tokens": 20}}'
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What the decoder raises for bytes that are not what they should be."""
 _FIELDS = ("inputs", "parameters", "stream")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 _MANY = 8
@@ -61,7 +63,7 @@ def read_inputs(fields: Mapping[str, msgspec.Raw], problems: list[str]) -> str:
     if raw is not None and kind == "a text":
         try:
             return msgspec.json.decode(raw, type=str)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             problems.append("inputs is not UTF-8.")
     elif kind == "null":
         hint = "; bodies with messages are not taken here" if "messages" in fields else ""
@@ -91,10 +93,13 @@ def read_parameters(
     if _word(raw) != "an object":
         problems.append(f"parameters must be an object, not {_word(raw)}.")
         return {}
-    given = _OBJECT.decode(raw)
-    for name in given.keys() & UNSUPPORTED.keys():
-        if _word(given[name]) != "null":
-            problems.append(f"{name} is not supported: this server has no {UNSUPPORTED[name]}.")
+    try:
+        given = _OBJECT.decode(raw)
+    except UNREADABLE:
+        problems.append("parameters has names that are not UTF-8.")
+        return {}
+    refused = [name for name in given if name in UNSUPPORTED and _word(given[name]) != "null"]
+    problems += [f"{name} is not supported: this server has no {UNSUPPORTED[name]}." for name in refused]
     strange = [name for name in given if name not in RULES and name not in UNSUPPORTED]
     unknown += _unknown(strange, RULES, nested=True)
     return read_values({name: value for name, value in given.items() if name in RULES}, problems)
@@ -104,23 +109,29 @@ def read_values(given: Mapping[str, msgspec.Raw], problems: list[str]) -> dict[s
     """Check known parameters one by one."""
     good: dict[str, Any] = {}
     for name, raw in given.items():
-        try:
-            good[name] = msgspec.json.decode(raw, type=RULES[name].type)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            whole = _whole(raw)
-            try:
-                good[name] = msgspec.convert(whole, type=RULES[name].type)
-            except msgspec.ValidationError:
-                problems.append(_wrong(RULES[name], raw))
+        value = _value(RULES[name], raw)
+        if value is msgspec.UNSET:
+            problems.append(_wrong(RULES[name], raw))
+        else:
+            good[name] = value
     return good
 
 
-def _whole(raw: msgspec.Raw) -> object:
-    """Read 20.0 as 20: JavaScript's numbers and JSON's have no integers of their own."""
-    if len(raw) > _SHORT or _word(raw) != "a number":
+def _value(rule: Rule, raw: msgspec.Raw) -> object:
+    """Return a parameter's value, or UNSET when it is not allowed.
+
+    20.0 is read as 20, because JavaScript's numbers and JSON's own have no integers.
+    """
+    try:
+        return msgspec.json.decode(raw, type=rule.type)
+    except UNREADABLE:
+        if len(raw) > _SHORT or _word(raw) != "a number":
+            return msgspec.UNSET
+    try:
+        value = msgspec.json.decode(raw, type=float)
+        return msgspec.convert(int(value), rule.type) if value.is_integer() else msgspec.UNSET
+    except UNREADABLE:
         return msgspec.UNSET
-    value = msgspec.json.decode(raw, type=float)
-    return int(value) if value.is_integer() else msgspec.UNSET
 
 
 def _wrong(rule: Rule, raw: msgspec.Raw) -> str:

@@ -50,7 +50,7 @@ def parse(
     else:
         try:
             given = _DECODE(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except careful.UNREADABLE:
             given = _read_carefully(body, defaults, problems, warnings)
     if not given.inputs and not problems:
         problems.append("inputs is empty: send at least one character.")
@@ -127,8 +127,11 @@ def _refuse(given: Parameters, problems: list[str]) -> None:
 
 
 def _stops(given: Parameters) -> tuple[str, ...]:
-    if given.stop is None and given.stop_sequences is None:
+    first, second = given.stop, given.stop_sequences
+    if first is None and second is None:
         return ()
-    both = (given.stop or (), given.stop_sequences or ())
-    texts = [text for stops in both for text in ((stops,) if isinstance(stops, str) else stops)]
-    return tuple(dict.fromkeys(texts))
+    return tuple(dict.fromkeys((*_texts(first), *_texts(second))))
+
+
+def _texts(stops: str | list[str] | None) -> tuple[str, ...] | list[str]:
+    return (stops,) if isinstance(stops, str) else stops or ()

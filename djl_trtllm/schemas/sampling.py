@@ -61,7 +61,7 @@ def sampling_params(
         presence_penalty=given.presence_penalty or 0.0,
         frequency_penalty=given.frequency_penalty or 0.0,
         length_penalty=1.0 if length is None else length,
-        seed=random.getrandbits(63) if own_seed is None else own_seed & _SEED_MASK,  # noqa: S311
+        seed=random.getrandbits(63) if own_seed is None else own_seed & _SEED_MASK,
         ignore_eos=bool(given.ignore_eos_token or given.ignore_eos),
         num_beams=beams,
         logprobs=logprobs and features.logprobs,
@@ -82,8 +82,6 @@ def _lengths(
         problems.append(f"{name}={least} is more than max_new_tokens={most}{default}.")
     if most > limit.value:
         if wanted is not None:
-            warnings.append(
-                f"max_new_tokens={wanted} was lowered to {limit.value}, the limit by {limit.source}."
-            )
+            warnings.append(f"max_new_tokens={wanted} was lowered to {limit.value} (set by {limit.source}).")
         most = limit.value
     return most, min(least, most)
