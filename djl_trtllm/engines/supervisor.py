@@ -1,0 +1,239 @@
+"""An engine that outlives its engine: when the inner one breaks, another is opened in its place.
+
+The worker process lives on, and the compiled model is only loaded again. From DJL-Serving 0.33 on a worker that
+dies takes its endpoint down for good by default, so dying is the last thing to try.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from djl_trtllm.core import EngineRequest, EngineStats, Features, FinishReason, Inbox, Limits, TokenChunk
+from djl_trtllm.engines.base import Engine, EngineClosedError
+from djl_trtllm.errors import Busy, DjlTrtllmError, EngineRestarting
+
+logger = logging.getLogger(__name__)
+
+
+class _Relay:
+    """The inner engine's inbox: passes chunks on, tells of the death, remembers whether anything was finished.
+
+    It takes no lock, because the inner engine may call it while it holds its own.
+    """
+
+    def __init__(self, inbox: Inbox, deaths: queue.SimpleQueue[_Relay | None]) -> None:
+        self._put = inbox.put
+        self._deaths = deaths
+        self.broken = False
+        self.useful = False
+
+    def put(self, chunks: Sequence[TokenChunk]) -> None:
+        if not self.useful:
+            self.useful = any(c.finish in (FinishReason.EOS, FinishReason.LENGTH) for c in chunks)
+        self._put(chunks)
+
+    def dead(self, error: DjlTrtllmError) -> None:  # noqa: ARG002
+        self.broken = True
+        self._deaths.put(self)
+
+
+class Supervisor:
+    """An `Engine` around the engines that `make` gives, one after another.
+
+    What was in flight when one broke has had its retryable ending from it. Requests that come while the next one
+    opens wait, at most `max_held` of them, the others get `Busy`. A breakage counts as a failure unless the
+    engine had finished a request; after `max_failures` of them in a row the engine is given up: those who wait
+    get `EngineRestarting`, then `inbox.dead` is called. The first attempt follows at once, later ones after
+    `delay` seconds, doubled each time up to `max_delay`.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Engine],
+        *,
+        max_failures: int = 5,
+        delay: float = 0.5,
+        max_delay: float = 30.0,
+        max_held: int = 1000,
+    ) -> None:
+        self._make = make
+        self._max_failures = max_failures
+        self._delay = delay
+        self._max_delay = max_delay
+        self._max_held = max_held
+        self._deaths: queue.SimpleQueue[_Relay | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()  # Always taken before an inner engine's own.
+        self._held: dict[int, EngineRequest] = {}
+        self._inbox: Inbox | None = None
+        self._engine: Engine | None = None
+        self._opening: Engine | None = None
+        self._relay: _Relay | None = None
+        self._limits: Limits | None = None
+        self._features = Features()
+        self._given_up = False
+        self._closed = threading.Event()
+        self._keeper: threading.Thread | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """Limits of the engine that was opened last."""
+        if self._limits is None:
+            raise EngineClosedError("The engine is not open.")
+        return self._limits
+
+    @property
+    def features(self) -> Features:
+        """Features of the engine that was opened last."""
+        return self._features
+
+    def open(self, inbox: Inbox) -> None:
+        """Open the first engine; if that fails there is nothing to supervise and its `LoadError` goes up."""
+        if self._closed.is_set() or self._inbox is not None:
+            raise EngineClosedError("An engine is opened once.")
+        self._inbox = inbox
+        try:
+            self._open_next(inbox)
+        except BaseException:
+            self._closed.set()
+            raise
+        self._keeper = threading.Thread(target=self._keep, args=(inbox,), name="engine-keeper", daemon=True)
+        self._keeper.start()
+
+    def submit(self, requests: Sequence[EngineRequest]) -> None:
+        """Pass on, or hold while the engine is being reopened."""
+        with self._lock:
+            inbox = self._open_inbox()
+            if self._held and any(request.id in self._held for request in requests):
+                raise ValueError("A request id that is in flight was submitted again.")
+            if self._engine is not None and not self._broken():
+                self._engine.submit(requests)
+                return
+            refused = []
+            for request in requests:
+                if self._given_up:
+                    refused.append(TokenChunk(request.id, error=_gone()))
+                elif len(self._held) >= self._max_held:
+                    refused.append(TokenChunk(request.id, error=Busy("The engine is restarting; try again.")))
+                else:
+                    self._held[request.id] = request
+            if refused:
+                inbox.put(refused)
+
+    def cancel(self, ids: Sequence[int]) -> None:
+        """Cancel wherever they are: held, or in the engine."""
+        with self._lock:
+            inbox = self._open_inbox()
+            held = [i for i in dict.fromkeys(ids) if self._held.pop(i, None) is not None]
+            if held:
+                inbox.put([TokenChunk(i, finish=FinishReason.CANCELLED) for i in held])
+            if self._engine is not None:
+                self._engine.cancel(ids)
+
+    def stats(self) -> EngineStats:
+        """Return the engine's load; while there is none, those who wait for it."""
+        with self._lock:
+            self._open_inbox()
+            if self._engine is not None and not self._broken():
+                return self._engine.stats()
+            return EngineStats(waiting=len(self._held))
+
+    def close(self) -> None:
+        """Close the engine, or stop opening one. What is held ends `CANCELLED`."""
+        with self._lock:
+            if self._closed.is_set():
+                return
+            self._closed.set()
+            inbox, held = self._inbox, list(self._held)
+            self._held.clear()
+            if inbox is not None and held:
+                inbox.put([TokenChunk(i, finish=FinishReason.CANCELLED) for i in held])
+            engine, opening = self._engine, self._opening
+            self._engine = None
+        self._deaths.put(None)
+        for inner in (opening, engine):
+            if inner is not None:
+                inner.close()
+        if self._keeper is not None and self._keeper is not threading.current_thread():
+            self._keeper.join(5)
+
+    def _keep(self, inbox: Inbox) -> None:
+        """Replace engines as they die. The keeper's thread."""
+        failures = 0
+        while (relay := self._deaths.get()) is not None and not self._closed.is_set():
+            failures = 1 if relay.useful else failures + 1
+            self._close_broken()
+            while failures < self._max_failures and not self._reopen(inbox, failures):
+                if self._closed.is_set():
+                    return
+                failures += 1
+            if failures >= self._max_failures:
+                self._give_up(inbox, failures)
+                return
+
+    def _reopen(self, inbox: Inbox, failures: int) -> bool:
+        """Wait as long as this failure deserves, open another engine, give it what was held; whether it opened."""
+        pause = 0.0 if failures == 1 else min(self._delay * 2 ** (failures - 2), self._max_delay)
+        if self._closed.wait(pause):
+            return False
+        started = time.monotonic()
+        try:
+            self._open_next(inbox)
+        except Exception as error:
+            if not self._closed.is_set():
+                logger.error("The engine could not be reopened: %s", error)
+            return False
+        logger.warning("The engine was reopened in %.1f s.", time.monotonic() - started)
+        return True
+
+    def _open_next(self, inbox: Inbox) -> None:
+        engine, relay = self._make(), _Relay(inbox, self._deaths)
+        with self._lock:
+            if self._closed.is_set():
+                raise EngineClosedError("The engine was closed while it was being opened.")
+            self._opening = engine
+        try:
+            engine.open(relay)
+        finally:
+            with self._lock:
+                self._opening = None
+        with self._lock:
+            if self._closed.is_set():
+                engine.close()
+                raise EngineClosedError("The engine was closed while it was being opened.")
+            self._engine, self._relay = engine, relay
+            self._limits, self._features = engine.limits, engine.features
+            held, self._held = list(self._held.values()), {}
+            if held:
+                engine.submit(held)
+
+    def _close_broken(self) -> None:
+        with self._lock:
+            engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
+
+    def _give_up(self, inbox: Inbox, failures: int) -> None:
+        logger.critical("The engine failed %d times in a row and is given up.", failures)
+        with self._lock:
+            self._given_up = True
+            held = list(self._held)
+            self._held.clear()
+            if held:
+                inbox.put([TokenChunk(i, error=_gone()) for i in held])
+        inbox.dead(_gone())
+
+    def _broken(self) -> bool:
+        return self._relay is not None and self._relay.broken
+
+    def _open_inbox(self) -> Inbox:
+        if self._closed.is_set() or self._inbox is None or self._limits is None:
+            raise EngineClosedError("The engine is not open.")
+        return self._inbox
+
+
+def _gone() -> EngineRestarting:
+    return EngineRestarting("The engine broke and could not be reopened.")
