@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from djl_trtllm import ranks
-from djl_trtllm.compile import cache
+from djl_trtllm.compile import cache, manifest
+from djl_trtllm.compile.cache import CacheSettings
 from djl_trtllm.compile.progress import LogProgress
-from djl_trtllm.core import Checkpoint, CompiledModel, Progress, Team
+from djl_trtllm.core import Checkpoint, CompiledModel, Progress, Request, Team
 from djl_trtllm.engines import registry
 from djl_trtllm.engines.base import Engine, Runtime
 from djl_trtllm.engines.supervisor import Supervisor
-from djl_trtllm.errors import LoadError
-from djl_trtllm.model.locate import locate
+from djl_trtllm.errors import ArtifactError
+from djl_trtllm.model.locate import locate, tokenizer_directory
 from djl_trtllm.options import explain, sources
 from djl_trtllm.options.table import Options
 from djl_trtllm.rolling_batch.admit import Admission, Arrival
@@ -24,6 +26,7 @@ from djl_trtllm.rolling_batch.loop import RollingBatch, Step
 from djl_trtllm.rolling_batch.slot import Replies
 from djl_trtllm.rolling_batch.whole import Answer, answer
 from djl_trtllm.schemas import lmi
+from djl_trtllm.schemas.defaults import Defaults
 from djl_trtllm.telemetry.requests import RequestLog
 from djl_trtllm.text.tokenizer import Tokenizer
 
@@ -65,6 +68,18 @@ class Service:
         """Answer requests whole."""
         return answer(self._loop, arrivals)
 
+    def limits_line(self) -> str:
+        """The limits in force and what set each, for the log."""
+        limits = self._engine.limits
+        named = {
+            "input": limits.max_input_len,
+            "output": limits.max_output_len,
+            "context": limits.max_sequence_len,
+            "KV cache": limits.kv_cache_tokens,
+        }
+        parts = [f"{name} {limit.value} tokens ({limit.source})" for name, limit in named.items()]
+        return ", ".join([*parts, f"batch {limits.max_batch_size.value} ({limits.max_batch_size.source})"])
+
     def close(self) -> None:
         """Void what runs and end the engine."""
         self._loop.close()
@@ -82,81 +97,94 @@ def load(properties: Mapping[str, object], environ: Mapping[str, str], item_char
     runtime = registry.choose(options, team.size)
     for note in explain.notes(options, runtime.name):
         log.info("%s", note)
-    progress = LogProgress()
-    model = _compiled(runtime, options, team, environ, progress)
-    verdict = _Verification(model)
-    tokenizer = Tokenizer.load(model.path)
-    inbox = QueueInbox()
-    engine = Supervisor(lambda: runtime.engine(model, options))
-    engine.open(inbox)
-    try:
-        verdict.wait()
-        loop = _loop(options, engine, inbox, tokenizer, item_chars)
-    except BaseException:
-        engine.close()
-        raise
-    log.info("ready after %.1f s: %s", time.monotonic() - started, _limits_line(engine))
+    with LogProgress("loading", log) as progress:
+        artifact = _Artifact(runtime, options, team, environ, progress)
+        try:
+            service = _open(runtime, options, artifact.find(), environ, progress, item_chars)
+        except ArtifactError as error:
+            if not artifact.cached:
+                raise
+            log.warning("the cached model is damaged and is compiled again: %s", error)
+            artifact.discard()
+            service = _open(runtime, options, artifact.find(), environ, progress, item_chars)
+    log.info("ready after %.1f s: %s", time.monotonic() - started, service.limits_line())
+    return service
+
+
+class _Artifact:
+    """The compiled model: brought by the user, or found in the cache, or built into it."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        options: Options,
+        team: Team,
+        environ: Mapping[str, str],
+        progress: Progress,
+    ) -> None:
+        self._runtime = runtime
+        self._options = options
+        self._team = team
+        self._environ = environ
+        self._progress = progress
+        self._settings = CacheSettings.of(options, environ)
+        self._model: CompiledModel | None = None
+        self.cached = False
+
+    def find(self) -> CompiledModel:
+        """Locate the model, and compile it where it is a checkpoint that was not compiled before."""
+        found = locate(self._options, self._environ, self._progress)
+        if isinstance(found, CompiledModel):
+            log.info("serving the compiled model as it is: %s", found.origin)
+            return found
+        checkpoint: Checkpoint = found
+
+        def build(out: Path, progress: Progress) -> None:
+            self._runtime.build(checkpoint, self._options, out, progress)
+
+        plan = self._runtime.plan(checkpoint, self._options)
+        self._model = cache.ensure(plan, self._team, build, self._settings, self._progress)
+        self.cached = True
+        return self._model
+
+    def discard(self) -> None:
+        """Remove a cached model that turned out to be damaged."""
+        if self._model is not None:
+            cache.discard(self._model, self._settings)
+
+
+def _open(
+    runtime: Runtime,
+    options: Options,
+    model: CompiledModel,
+    environ: Mapping[str, str],
+    progress: Progress,
+    item_chars: int,
+) -> Service:
+    with ThreadPoolExecutor(1, "verify") as pool:
+        verdict = pool.submit(manifest.verify, model.path) if (model.path / manifest.NAME).exists() else None
+        progress.stage("opening the engine")
+        tokenizer = Tokenizer.load(tokenizer_directory(options, environ, progress) or model.path)
+        inbox = QueueInbox()
+        engine = Supervisor(lambda: runtime.engine(model, options))
+        engine.open(inbox)
+        try:
+            if verdict is not None:
+                verdict.result()
+            loop = _loop(options, engine, inbox, tokenizer, item_chars)
+        except BaseException:
+            engine.close()
+            raise
     return Service(options, tokenizer, loop, engine, inbox)
-
-
-def _compiled(
-    runtime: Runtime, options: Options, team: Team, environ: Mapping[str, str], progress: Progress
-) -> CompiledModel:
-    found = locate(options, environ, progress)
-    if isinstance(found, CompiledModel):
-        log.info("serving the compiled model as it is: %s", found.origin)
-        return found
-    checkpoint: Checkpoint = found
-    settings = cache.settings(options, environ)
-    return cache.ensure(
-        runtime.plan(checkpoint, options),
-        team,
-        lambda out, report: runtime.build(checkpoint, options, out, report),
-        settings,
-        progress,
-    )
 
 
 def _loop(
     options: Options, engine: Engine, inbox: QueueInbox, tokenizer: Tokenizer, item_chars: int
 ) -> RollingBatch:
-    limits, features, defaults = engine.limits, engine.features, lmi.Defaults.of(options)
+    limits, features, defaults = engine.limits, engine.features, Defaults.of(options)
 
-    def parse(body: bytes, content_type: str, seed: int | None) -> lmi.Request:
+    def parse(body: bytes, content_type: str, seed: int | None) -> Request:
         return lmi.parse(body, content_type, defaults, limits, features, seed)
 
     admission = Admission(parse, tokenizer, limits, options.on_long_input)
     return RollingBatch(engine, inbox, admission, item_chars, RequestLog(options.log_requests != "off"))
-
-
-def _limits_line(engine: Engine) -> str:
-    limits = engine.limits
-    named = {
-        "input": limits.max_input_len,
-        "output": limits.max_output_len,
-        "context": limits.max_sequence_len,
-        "KV cache": limits.kv_cache_tokens,
-    }
-    parts = [f"{name} {limit.value} tokens ({limit.source})" for name, limit in named.items()]
-    return ", ".join([*parts, f"batch {limits.max_batch_size.value} ({limits.max_batch_size.source})"])
-
-
-class _Verification:
-    """Digests of big files, checked while the engine loads."""
-
-    def __init__(self, model: CompiledModel) -> None:
-        self._error: LoadError | None = None
-        self._thread = threading.Thread(target=self._run, args=(model,), name="verify", daemon=True)
-        self._thread.start()
-
-    def _run(self, model: CompiledModel) -> None:
-        try:
-            cache.verify(model.path)
-        except LoadError as error:
-            self._error = error
-
-    def wait(self) -> None:
-        """Wait for the verdict and raise it if it is bad."""
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
