@@ -5,7 +5,7 @@ Ours detokenises; upstream's toolkit stand-in hands out finished text. Both writ
 
 from __future__ import annotations
 
-from bench import djl, stats
+from bench import djl, handler_side, stats
 from bench.process import SideProcess
 from bench.stats import Bar, Figure
 
@@ -41,7 +41,7 @@ def _check(upstream: SideProcess, ours: SideProcess, streams: int) -> None:
 def _compare(
     upstream: SideProcess, ours: SideProcess, version: str, streams: int, pairs: int, tokens: int
 ) -> list[Figure]:
-    generations = max(1, round(tokens / streams / 47))
+    generations = max(1, round(tokens / streams / handler_side.TOKENS))
     runs: dict[str, list[dict[str, float]]] = {"upstream": [], "ours": []}
 
     def measure(name: str, side: SideProcess) -> float:

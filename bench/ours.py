@@ -130,7 +130,6 @@ def load(version: str, tokens: int) -> Loaded:
     with (
         mock.patch("djl_trtllm.service.locate", return_value=CompiledModel(model, "the bench")),
         mock.patch("djl_trtllm.service.registry.choose", return_value=PreparedRuntime(engine)),
-        mock.patch("djl_trtllm.service.cache.verify"),
     ):
         answer = handle(inputs)
     if engine.inbox is None:
