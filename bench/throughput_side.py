@@ -6,6 +6,8 @@ greedy answers that begin together.
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
 import time
 from pathlib import Path
@@ -44,16 +46,23 @@ def prompts(model: Path, count: int) -> list[tuple[str, list[int]]]:
     raise ValueError(f"only {len(found)} prompts of {PROMPT_TOKENS} tokens")
 
 
+class Silence:
+    """A `Progress` that says nothing."""
+
+    def stage(self, name: str, percent: float | None = None) -> None:
+        """Do nothing."""
+
+
 class HandlerSide:
     """Our handler in the worker's place: frames in, Outputs out."""
 
     def __init__(self) -> None:
         djl.use(VERSION)
         from djl_python import Input
-        from djl_trtllm.engines.openvino.runtime import OpenVINO
 
+        from djl_trtllm.engines.openvino.runtime import OpenVINO
         from djl_trtllm.handler import handle
-        from djl_trtllm.local import demo
+        from djl_trtllm.local import demo, workspace
 
         self.handle: Any = handle
         self.frames = workload.Frames(VERSION)
@@ -64,7 +73,7 @@ class HandlerSide:
             self.compiled = model.path
             return make(runtime, model, options)
 
-        checkpoint = demo.ensure(djl.BUILD / "demo")
+        checkpoint = demo.checkpoint(workspace.cache_root(os.environ), Silence())
         inputs = Input()
         inputs.read(workload.Wire(self.frames.load({**PROPERTIES, "model_id": str(checkpoint)})))
         with mock.patch.object(OpenVINO, "engine", engine):
@@ -98,12 +107,24 @@ class HandlerSide:
 
 
 class RawSide:
-    """OpenVINO GenAI's pipeline, stepped and read with nothing around it."""
+    """OpenVINO GenAI's pipeline as the child process constructs it, stepped and read with nothing around it."""
 
     def __init__(self, model: str) -> None:
-        raise NotImplementedError
+        from djl_trtllm.engines.openvino.child import construct
+        from djl_trtllm.engines.openvino.link import Link
+        from djl_trtllm.engines.openvino.model import read_facts
+        from djl_trtllm.engines.openvino.settings import available_memory, settings
+        from djl_trtllm.options import sources
+
+        self.model = Path(model)
+        options = sources.read({**PROPERTIES, "model_id": model}, {})
+        start, _ = settings(read_facts(self.model), options, available_memory())
+        link = Link(socket.socketpair()[0])
+        self.pipeline = construct(start, link)._pipeline
+        self.next_id = 0
 
     def run(self, streams: int) -> float:
+        import numpy as np
         import openvino as ov
         import openvino_genai as genai
 
@@ -111,7 +132,7 @@ class RawSide:
         chosen = prompts(self.model, streams)
         begun = time.perf_counter()
         live = [
-            self.pipeline.add_request(self.next_id + index, ov.Tensor(self.numpy.array(ids)), config)
+            self.pipeline.add_request(self.next_id + index, ov.Tensor(np.array(ids, dtype=np.int64)), config)
             for index, (_, ids) in enumerate(chosen)
         ]
         self.next_id += streams
