@@ -7,7 +7,7 @@ So what it holds back is known here too, and a window takes over where it fails,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from djl_trtllm.text.vocabulary import Vocabulary
@@ -18,11 +18,14 @@ _LONGEST_HOLD = 4
 
 
 class StreamDetokenizer:
-    """One stream. Arguments as `WindowedDetokenizer` has them; `stream` is tokenizers' DecodeStream class."""
+    """One stream. Arguments as `WindowedDetokenizer` has them; `stream` is tokenizers' DecodeStream class.
+
+    `_advance` is what takes the next token: DecodeStream's own `step`, the same after a token without text, or the
+    window's. Exchanging it keeps `step` at one call and one test, 0.9 of the speed of bare DecodeStream.
+    """
 
     __slots__ = (
-        "_advance", "_chunk", "_held", "_silent", "_skip", "_stream", "_tokenizer", "_vocabulary", "_whole",
-        "_window", "recovered",
+        "_advance", "_held", "_skip", "_stream", "_tokenizer", "_vocabulary", "_whole", "_window", "recovered",
     )  # fmt: skip
 
     def __init__(
@@ -38,53 +41,49 @@ class StreamDetokenizer:
         self._tokenizer = vocabulary.tokenizer
         self._skip = skip_special_tokens
         self._whole = whole
-        self._silent = vocabulary.special_ids if skip_special_tokens else frozenset[int]()
         self._held: list[int] = []
         self._window: WindowedDetokenizer | None = None
+        self._advance: Callable[[Any, int], str | None]
         self.recovered = 0
-        self._restart(context)
+        if context:
+            self._stream_from(context)
+        else:
+            self._window_from(())  # the beginning of a text decodes differently; a stream takes over after it
 
     def step(self, token_id: int) -> str:
         """Return the text that became certain with this token."""
-        if token_id in self._silent:
-            return ""
         try:
-            text: str | None = self._advance(self._tokenizer, token_id)
+            text = self._advance(self._tokenizer, token_id)
         except Exception:
             return self._recover(token_id)
-        if text is None:
-            return self._hold(token_id)
-        if self._held:
-            self._chunk: Sequence[int] | int = [*self._held, token_id]
-            self._held = []
-        else:
-            self._chunk = token_id
-        return text
+        return self._hold(token_id) if text is None else text
 
     def feed(self, ids: Sequence[int]) -> str:
         """Return the text that became certain with these tokens."""
         if self._window is not None:
-            return self._windowed(ids)
+            return self._through_window(ids)
         return "".join([self.step(token_id) for token_id in ids])
 
     def flush(self) -> str:
         """Return the tail: what was held back, as it is."""
-        window = self._window or self._open_window()
-        text = "" if self._window else window.feed(self._held)
-        text += window.flush()
-        self._window, self._held = window, []
-        self._advance = self._windowed_step
-        return text
+        text = ""
+        if self._window is None:
+            text = self._take_over()
+        return text + self._window.flush() if self._window is not None else text
 
-    def _restart(self, context: Sequence[int]) -> None:
+    def _stream_from(self, context: Sequence[int]) -> None:
         self._window = None
-        stream = self._stream(skip_special_tokens=self._skip)
-        self._advance = stream.step
-        self._chunk = context
+        self._advance = advance = self._stream(skip_special_tokens=self._skip).step
         for token_id in context:  # stepping rather than `ids=`, which 0.21 does not have
-            self._advance(self._tokenizer, token_id)
+            advance(self._tokenizer, token_id)
+
+    def _window_from(self, context: Sequence[int]) -> None:
+        self._window = WindowedDetokenizer(self._vocabulary, self._skip, context, self._whole)
+        self._advance = lambda _tokenizer, token_id: self._through_window((token_id,))
 
     def _hold(self, token_id: int) -> str:
+        if not self._held:
+            self._advance = self._holding(self._advance)
         self._held.append(token_id)
         return "" if len(self._held) <= _LONGEST_HOLD else self._take_over()
 
@@ -96,23 +95,27 @@ class StreamDetokenizer:
         return self._take_over()
 
     def _take_over(self) -> str:
-        self._window = self._open_window()
-        self._advance = self._windowed_step
+        # All but the held ids have been sent, so any text will do for what was before them.
+        self._window_from(self._vocabulary.anchor)
         held, self._held = self._held, []
-        return self._windowed(held)
+        return self._through_window(held)
 
-    def _open_window(self) -> WindowedDetokenizer:
-        context = (self._chunk,) if isinstance(self._chunk, int) else self._chunk
-        return WindowedDetokenizer(self._vocabulary, self._skip, context, self._whole)
-
-    def _windowed_step(self, _tokenizer: object, token_id: int) -> str:
-        return self._windowed((token_id,))
-
-    def _windowed(self, ids: Sequence[int]) -> str:
+    def _through_window(self, ids: Sequence[int]) -> str:
         window = self._window
-        assert window is not None  # noqa: S101
+        if window is None or not ids:
+            return ""
         text = window.feed(ids)
         if text and not window.holding and not text.endswith("\ufffd"):
             self.recovered += window.recovered
-            self._restart(window.context())
+            self._stream_from(window.context())
         return text
+
+    def _holding(self, advance: Callable[[Any, int], str | None]) -> Callable[[Any, int], str | None]:
+        def after_hold(tokenizer: Any, token_id: int) -> str | None:
+            text = advance(tokenizer, token_id)
+            if text is not None:
+                self._held = []
+                self._advance = advance
+            return text
+
+        return after_hold

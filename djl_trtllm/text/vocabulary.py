@@ -61,9 +61,14 @@ class Vocabulary:
 
     @cached_property
     def anchor(self) -> Sequence[int]:
-        """Ids of one letter: stands for "some text came before" where a prompt's own ids cannot."""
-        ids: list[int] = self.tokenizer.encode("a", add_special_tokens=False).ids
-        return ids
+        """One id with visible text: stands for "some text came before" where a prompt's own ids cannot."""
+        left_out = frozenset(self.byte_ids or ())
+        for token_id in range(self.tokenizer.get_vocab_size(True)):
+            if token_id not in left_out and self.shown(token_id, skip_special_tokens=True) is not None:
+                text = self.tokenizer.decode([token_id])
+                if text.strip() and "\ufffd" not in text:
+                    return (token_id,)
+        return ()
 
     def context(self, prompt_ids: Sequence[int], skip_special_tokens: bool) -> list[int]:
         """Return ids that decode as the prompt's end does, for what follows it: its last few shown text tokens.
