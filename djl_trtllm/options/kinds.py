@@ -14,7 +14,7 @@ from dataclasses import dataclass
 _TRUE = frozenset(("true", "1", "yes", "on"))
 _FALSE = frozenset(("false", "0", "no", "off"))
 _NOTHING = frozenset(("none", "null", "off"))
-_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)\s*([kmgt]?)(i?)(b?)", re.ASCII | re.IGNORECASE)
+_SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)\s*([kmgt]?)(i?)(b?)", re.ASCII | re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
@@ -129,7 +129,8 @@ def _bytes(text: str) -> int:
         raise ValueError(text)
     # "8G" and "8GiB" are binary as in Java's -Xmx and Docker's --memory; only "8GB" says decimal.
     base = 1000 if prefix and byte and not binary else 1024
-    return int(float(amount) * base ** _POWERS[prefix.lower()])
+    unit = base ** _POWERS[prefix.lower()]
+    return int(float(amount) * unit) if "." in amount else int(amount) * unit
 
 
 def _parse_size(text: str) -> Size:

@@ -57,7 +57,7 @@ def read(properties: Mapping[str, object], environ: Mapping[str, str]) -> Option
             values[name] = kind.parse(given.text)
             sources[name] = given.source
         except (ValueError, OverflowError):
-            problems.append(f"{_said(given)} is not allowed: it takes {kind.allowed}.")
+            problems.append(f"{_said(given)} must be {kind.allowed}.")
     if values.get("unknown_options") == "reject":
         problems += unknown.values()
         unknown = {}

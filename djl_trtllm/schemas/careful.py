@@ -137,10 +137,10 @@ def _value(rule: Rule, raw: msgspec.Raw) -> object:
 def _wrong(rule: Rule, raw: msgspec.Raw) -> str:
     word = _word(raw)
     if word in ("a number", "true", "false") and len(raw) <= _SHORT:
-        return f"{rule.name}={bytes(raw).decode('ascii')} is not allowed: it takes {rule.allowed}."
+        return f"{rule.name}={bytes(raw).decode('ascii')} must be {rule.allowed}."
     if word in rule.allowed or (word == "a list" and "list" in rule.allowed):
-        return f"{rule.name} is not allowed as sent: it takes {rule.allowed}."
-    return f"{rule.name} takes {rule.allowed}, not {word}."
+        return f"{rule.name} must be {rule.allowed}."
+    return f"{rule.name} must be {rule.allowed}, not {word}."
 
 
 def _word(raw: msgspec.Raw) -> str:

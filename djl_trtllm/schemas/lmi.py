@@ -42,7 +42,7 @@ def parse(
     problem. What was ignored or changed is in `Request.warnings`.
     """
     if len(body) > MAX_BODY_BYTES:
-        raise BodyTooLarge(f"The body has {len(body)} bytes; the limit is {MAX_BODY_BYTES}.")
+        raise BodyTooLarge(f"The body has {len(body)} bytes; the limit is 20 MiB ({MAX_BODY_BYTES} bytes).")
     problems: list[str] = []
     warnings: list[str] = []
     if content_type[:10].lower() == "text/plain":

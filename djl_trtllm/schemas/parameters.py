@@ -100,6 +100,14 @@ def _rules() -> Iterator[Rule]:
 
 RULES: Mapping[str, Rule] = {rule.name: rule for rule in _rules()}
 
+
+def markdown() -> str:
+    """Return the table for docs/requests.md."""
+    lines = ["| parameter | value | meaning |", "|---|---|---|"]
+    lines += [f"| `{rule.name}` | {rule.allowed} | {rule.meaning} |" for rule in RULES.values()]
+    return "\n".join(lines)
+
+
 UNSUPPORTED: Mapping[str, str] = {
     "guided_choice": "guided decoding",
     "guided_decoding": "guided decoding",
