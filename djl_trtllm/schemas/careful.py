@@ -49,7 +49,7 @@ def _where(body: bytes, message: str) -> str:
     """Say where JSON breaks; the decoder's own words are not passed on, only its byte offset."""
     found = re.search(r"\(byte (\d+)\)$", message)
     if found is None:
-        return "The body is not complete JSON: it ends too early, or inside half a surrogate pair."
+        return "The body is not complete JSON: it ends too early, or a text holds half a surrogate pair."
     offset = int(found[1])
     line = body.count(b"\n", 0, offset) + 1
     column = offset - (body.rfind(b"\n", 0, offset) + 1) + 1
@@ -64,7 +64,7 @@ def read_inputs(fields: Mapping[str, msgspec.Raw], problems: list[str]) -> str:
         try:
             return msgspec.json.decode(raw, type=str)
         except UNREADABLE:
-            problems.append("inputs is not UTF-8.")
+            problems.append("inputs is not UTF-8, or holds half a surrogate pair.")
     elif kind == "null":
         hint = "; bodies with messages are not taken here" if "messages" in fields else ""
         problems.append(f"inputs is missing: send the prompt as a text{hint}.")

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import json
+import time
+
+import msgspec
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from djl_trtllm.core import Request, SamplingParams
+from djl_trtllm.errors import BodyTooLarge, InvalidRequest
+from djl_trtllm.schemas.lmi import MAX_BODY_BYTES, Defaults
+from djl_trtllm.schemas.parameters import RULES
+from tests.support.lmi_bodies import body, read
+
+
+def test_the_smallest_body() -> None:
+    assert read('{"inputs": "Hi"}') == Request("Hi", SamplingParams(30, seed=11), "json")
+
+
+def test_the_largest_body() -> None:
+    whole = {
+        "inputs": "Hi \u00e9\u4e2d\U0001f600\u0000",
+        "parameters": {
+            "max_new_tokens": 64,
+            "stop": "a",
+            "stop_sequences": ["b", "a"],
+            "details": True,
+            "return_full_text": True,
+            "truncate": 100,
+            "output_formatter": "json",
+            "skip_special_tokens": False,
+        },
+        "stream": True,
+    }
+    request = read(json.dumps(whole))
+    assert request.prompt == whole["inputs"]
+    assert request == read(json.dumps(whole, ensure_ascii=False))
+    assert (request.stops, request.truncate, request.output_format) == (("a", "b"), 100, "json")
+    assert request.stream
+    assert request.details
+    assert request.return_full_text
+    assert not request.skip_special_tokens
+
+
+def test_formats() -> None:
+    assert read('{"inputs": "x", "stream": true}').output_format == "jsonlines"
+    assert read(body(stream=True)).output_format == "jsonlines"
+    assert read(body(), defaults=Defaults(output_formatter="jsonlines")).output_format == "jsonlines"
+    assert read(body(output_formatter="json", stream=True)).output_format == "json"
+
+
+def test_the_outer_stream_wins() -> None:
+    assert not read('{"inputs": "x", "parameters": {"stream": true}, "stream": false}').stream
+    assert read('{"inputs": "x", "parameters": {"stream": true}, "stream": null}').stream
+
+
+def test_null_is_not_set() -> None:
+    nothing = dict.fromkeys(RULES)
+    assert read(body(**nothing)) == read(body())
+    assert read('{"inputs": "x", "parameters": null, "stream": null}') == read('{"inputs": "x"}')
+
+
+def test_the_last_of_equal_names_counts() -> None:
+    request = read('{"inputs": "a", "inputs": "b", "parameters": {"max_new_tokens": 3, "max_new_tokens": 4}}')
+    assert (request.prompt, request.sampling.max_new_tokens) == ("b", 4)
+
+
+@pytest.mark.parametrize(
+    "content_type", ["", "application/json", "application/json; charset=utf-8", "text/html"]
+)
+def test_everything_but_plain_text_is_json(content_type: str) -> None:
+    assert read('{"inputs": "x"}', content_type).prompt == "x"
+
+
+def test_plain_text_is_the_prompt() -> None:
+    assert read('{"inputs": "\u00e9"}', "Text/Plain; charset=utf-8").prompt == '{"inputs": "\u00e9"}'
+    with pytest.raises(InvalidRequest, match="empty"):
+        read("", "text/plain")
+    with pytest.raises(InvalidRequest, match="UTF-8"):
+        read(b"\xff", "text/plain")
+
+
+def test_a_body_may_be_a_bytearray() -> None:
+    assert read(bytearray(body(nonsense=1))).warnings
+    assert read(bytearray(b"abc"), "text/plain").prompt == "abc"
+
+
+def test_twenty_mebibytes() -> None:
+    room = MAX_BODY_BYTES - len('{"inputs":""}')
+    assert len(read('{"inputs":"' + "x" * room + '"}').prompt) == room
+    with pytest.raises(BodyTooLarge, match="20971521 bytes; the limit is 20 MiB"):
+        read('{"inputs":"' + "x" * (room + 1) + '"}')
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    max_leaves=8,
+)
+PARAMETERS = st.dictionaries(st.sampled_from(sorted(RULES)) | st.text(max_size=12), JSON, max_size=6)
+OBJECTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "inputs": st.text(max_size=20) | JSON,
+        "parameters": PARAMETERS | JSON,
+        "stream": JSON,
+        "x": JSON,
+    },
+)
+# Python's json also writes NaN, Infinity and lone surrogates, as broken clients do.
+TEXTS = (OBJECTS | JSON).map(lambda value: json.dumps(value).encode())
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    data = bytearray(draw(TEXTS))
+    for _ in range(draw(st.integers(1, 4))):
+        place = draw(st.integers(0, len(data)))
+        data[place : place + draw(st.integers(0, 3))] = draw(st.binary(max_size=3))
+    return bytes(data)
+
+
+@settings(max_examples=2000, deadline=None)
+@given(
+    st.binary(max_size=60) | TEXTS | damaged(),
+    st.sampled_from(["", "application/json", "text/plain"]),
+    st.sampled_from(["warn", "reject"]),
+)
+@example(b"[" * 1_000_000, "", "warn")
+@example(b'{"inputs":' * 200_000, "", "warn")
+@example(b'{"inputs": "x", "parameters": ' + b'{"a":' * 200_000, "", "warn")
+@example(b'{"inputs": "x", "parameters": {"stop": ' + b"[" * 900 + b"]" * 900 + b"}}", "", "warn")
+@example(b'{"inputs": "x", "parameters": {"top_k": ' + b"9" * 10_000 + b"}}", "", "warn")
+@example(b'{"inputs": "x", "parameters": {"seed": 1e999, "temperature": -1e999}}', "", "warn")
+@example(b'{"inputs": "\\ud800"}', "", "warn")
+@example(b'{"inputs": "\\ud800", "parameters": {"\\udc00": NaN}}', "", "warn")
+@example(b'{"inputs": "\xed\xa0\x80", "\xff": 1}', "", "warn")
+@example(b'{"inputs": "x", "parameters": {"\xff": 1}}', "", "warn")
+def test_any_bytes_are_a_request_or_refused(data: bytes, content_type: str, unknown: str) -> None:
+    try:
+        request = read(data, content_type, Defaults(unknown_parameters=unknown))
+    except InvalidRequest as error:
+        assert error.problems  # noqa: PT017
+        assert len(error.wire_text()) <= 300  # noqa: PT017
+    else:
+        request.prompt.encode()
+        assert request.prompt
+        assert 1 <= request.sampling.max_new_tokens <= 512
+        assert 0 <= request.sampling.min_new_tokens <= request.sampling.max_new_tokens
+        assert 0 <= request.sampling.seed < 2**63
+        assert all(request.stops)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_prompts_arrive_unchanged(prompt: str) -> None:
+    assert read(json.dumps({"inputs": prompt})).prompt == prompt
+    assert read(json.dumps({"inputs": prompt}, ensure_ascii=False)).prompt == prompt
+    assert read(prompt, "text/plain").prompt == prompt
+
+
+def best(run: object, times: int = 400) -> float:
+    fastest = float("inf")
+    for _ in range(25):
+        started = time.perf_counter()
+        for _ in range(times):
+            run()  # type: ignore[operator]
+        fastest = min(fastest, time.perf_counter() - started)
+    return fastest / times
+
+
+def test_a_good_body_is_read_at_the_speed_of_json() -> None:
+    data = json.dumps(
+        {
+            "inputs": "Once upon a time\n" * 240,
+            "parameters": {"max_new_tokens": 100, "do_sample": True, "temperature": 0.7, "details": True},
+            "stream": True,
+        }
+    ).encode()
+    bare = best(lambda: msgspec.json.decode(data))
+    assert best(lambda: read(data)) < 4 * bare
