@@ -20,9 +20,6 @@ from djl_trtllm.engines.openvino.link import Link
 
 logger = logging.getLogger(__name__)
 
-LOAD_PERIOD = 0.5
-"""Seconds between two reports of the load."""
-
 IDLE_PAUSE = 0.001
 """Seconds to pause after a step that had nothing to run, so that a pipeline that is stuck does not spin."""
 
@@ -70,7 +67,6 @@ class Loop:
         self._next = 0
         self._news: list[m.Chunk] = []
         self._step_once = False
-        self._load_due = 0.0
 
     def run(self) -> None:
         """Serve until the parent is done with us. Raises `BrokenPipelineError`."""
@@ -125,11 +121,13 @@ class Loop:
             self._recover(error)
             return
         self._collect()
-        now = time.monotonic()
-        if now >= self._load_due or not self._news:
-            self._report(now)
+        metrics = self._pipeline.get_metrics()
+        running = min(int(metrics.scheduled_requests), len(self._live))
+        if running or self._news or not self._live:
+            self._send(m.Load(running, float(metrics.cache_usage)))
         else:
-            self._send(None)
+            # Nothing ran: no progress to report, and nothing to spin for.
+            time.sleep(IDLE_PAUSE)
 
     def _collect(self) -> None:
         """Move what the step produced from the handles to the news."""
@@ -152,17 +150,6 @@ class Loop:
                 ended.append(live.id)
         for id_ in ended:
             del self._live[id_]
-
-    def _report(self, now: float) -> None:
-        """Send the news with the load. A step that ran nothing at all is no progress and is not reported."""
-        metrics = self._pipeline.get_metrics()
-        running = int(metrics.scheduled_requests)
-        if running or self._news or not self._live:
-            self._load_due = now + LOAD_PERIOD
-            waiting = max(0, len(self._live) - running)
-            self._send(m.Load(min(running, len(self._live)), waiting, float(metrics.cache_usage)))
-        else:
-            time.sleep(IDLE_PAUSE)
 
     def _send(self, load: m.Load | None) -> None:
         news, self._news = self._news, []
@@ -208,4 +195,4 @@ def first_line(error: Exception) -> str:
     """The first line of an exception that is not about OpenVINO's own source files."""
     lines = [line.strip() for line in str(error).splitlines()]
     telling = [line for line in lines if line and not line.startswith(("Exception from", "Check '"))]
-    return (telling or lines or [""])[0][:300] or type(error).__name__
+    return (telling or lines or [""])[0][:300].rstrip(".! ") or type(error).__name__

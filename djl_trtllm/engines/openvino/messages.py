@@ -99,15 +99,14 @@ class Chunk(msgspec.Struct, array_like=True):
 
 
 class Load(msgspec.Struct, array_like=True):
-    """How busy the pipeline is: sequences in the last step, sequences beyond it, used part of the KV cache."""
+    """How busy the pipeline is: sequences in its last step, used part of its KV cache."""
 
     running: int
-    waiting: int
     kv_used_percent: float
 
 
 class Step(msgspec.Struct, array_like=True, tag="step"):
-    """What one step produced. `load` comes along about twice a second."""
+    """What one step produced. Without `load` it is news of requests that never got into a step."""
 
     chunks: list[Chunk]
     load: Load | None = None

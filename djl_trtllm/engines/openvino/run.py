@@ -65,7 +65,7 @@ class OpenVINOEngine:
         # Guards what follows, and is held while chunks are put, so that an ending is always the last chunk.
         self._lock = threading.Lock()
         self._inflight: set[int] = set()
-        self._load = EngineStats()
+        self._load = m.Load(0, 0.0)
         self._heard = time.monotonic()
         self._ready = threading.Event()
         self._serving = False
@@ -205,7 +205,7 @@ class OpenVINOEngine:
     def _on_step(self, step: m.Step) -> None:
         with self._lock:
             if step.load is not None:
-                self._load = EngineStats(step.load.running, step.load.waiting, step.load.kv_used_percent)
+                self._load = step.load
             inflight = self._inflight
             # What was cancelled a moment ago may still be in here: its client has had its ending.
             chunks = [self._token_chunk(chunk) for chunk in step.chunks if chunk.id in inflight]
