@@ -52,7 +52,7 @@ def _properties(directory: Path) -> Mapping[str, str]:
     if not directory.is_dir():
         raise OptionsError(f"{directory} is not a directory.")
     file = directory / "serving.properties"
-    return properties.parse(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return properties.parse(file.read_text(encoding="utf-8", errors="replace")) if file.is_file() else {}
 
 
 def _as_djl_passes(pairs: Mapping[str, str], directory: Path) -> dict[str, object]:

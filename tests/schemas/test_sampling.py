@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from djl_trtllm.core import Features, SamplingParams
 from djl_trtllm.errors import InvalidRequest
 from djl_trtllm.schemas.lmi import Defaults
-from tests.support.lmi_bodies import body, read
+from tests.support.lmi_bodies import FEATURES, body, read
 
 
 def sampling(**parameters: object) -> SamplingParams:
     return read(body(**parameters)).sampling
 
 
-def refused(features: Features | None = None, **parameters: object) -> list[str]:
+def refused(features: Features = FEATURES, **parameters: object) -> list[str]:
     with pytest.raises(InvalidRequest) as caught:
         read(body(**parameters), features=features)
     return list(caught.value.problems)

@@ -17,16 +17,20 @@ LIMITS = Limits(
 )
 
 
+DEFAULTS = Defaults()
+FEATURES = Features()
+
+
 def read(
     body: bytes | str,
     content_type: str = "application/json",
-    defaults: Defaults | None = None,
-    features: Features | None = None,
+    defaults: Defaults = DEFAULTS,
+    features: Features = FEATURES,
     seed: int | None = 11,
 ) -> Request:
     """Parse a body under `LIMITS`."""
     data = body.encode() if isinstance(body, str) else body
-    return parse(data, content_type, defaults or Defaults(), LIMITS, features or Features(), seed)
+    return parse(data, content_type, defaults, LIMITS, features, seed)
 
 
 def body(**parameters: object) -> bytes:
