@@ -34,8 +34,12 @@ def problem(error: OSError, directory: Path) -> CompileError:
 
 
 def _free(directory: Path) -> str:
-    existing = next((path for path in (directory, *directory.parents) if path.is_dir()), None)
-    return size(shutil.disk_usage(existing).free) if existing else "an unknown amount"
+    return size(free_bytes(directory))
+
+
+def free_bytes(directory: Path) -> int:
+    """Return the free space of the disk that holds `directory`, or would once it is made."""
+    return shutil.disk_usage(next(path for path in (directory, *directory.parents) if path.is_dir())).free
 
 
 def size(count: float) -> str:

@@ -1,9 +1,11 @@
-"""Tiny random checkpoints and transformers' own greedy answers, made once and kept.
+"""Tiny random checkpoints, their compiled models and transformers' own greedy answers, made once and kept.
 
 Everything lives under build/tiny/<digest of the sources that make it>; a file lock makes sure that only one
 process makes it. transformers and torch are imported in subprocesses only: they take ten seconds and warn.
 
     checkpoint("llama") -> Path         a Hugging Face checkpoint of about half a million parameters, fp32
+    compiled("llama") -> Path           the same, compiled by djl_trtllm itself, fp32
+    compiled_many(["llama", "gpt2"])    several at once, in one subprocess: importing torch costs more than a build
     reference("llama", prompts, 16)     transformers' greedy continuation of each prompt, ids, EOS included
 
 The models' tokenizers are real, with 700 tokens: byte-level BPE, and for llama, mistral and mixtral a Metaspace
@@ -25,6 +27,17 @@ from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = (Path(__file__), Path(__file__).with_name("tiny_models.py"), ROOT / "LICENSE")
+
+BUILDERS = [
+    ROOT / "djl_trtllm" / file
+    for file in (
+        "compile/manifest.py",
+        "engines/openvino/build_child.py",
+        "engines/openvino/compile.py",
+        "engines/openvino/export.py",
+        "engines/openvino/text_facts.py",
+    )
+]
 
 FAMILIES = (
     "llama",
@@ -85,9 +98,32 @@ def references(
     return {family: json.loads(file.read_text()) for family, file in files.items()}
 
 
+def compiled(family: str) -> Path:
+    """The OpenVINO directory of one family, compiled at the first call."""
+    return compiled_many([family])[family]
+
+
+def compiled_many(families: Sequence[str]) -> dict[str, Path]:
+    """The OpenVINO directories of several families. Compiled again when the code that compiles has changed."""
+    cache = _directory("compiled", (*SCRIPTS, *BUILDERS))
+    cache.mkdir(parents=True, exist_ok=True)
+    models = {family: str(checkpoint(family)) for family in families}
+    links = {family: cache / family for family in families}
+    with FileLock(cache / "lock"):
+        missing = {family: model for family, model in models.items() if not links[family].exists()}
+        if missing:
+            _run("build", {"cache": str(cache), "models": missing})
+    return {family: link.resolve() for family, link in links.items()}
+
+
 def _run(command: str, job: Mapping[str, object]) -> str:
     """Run one command of tiny_models.py in a process of its own; its output is shown only when it fails."""
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    environment = {
+        **os.environ,
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONPATH": str(ROOT),
+        "TOKENIZERS_PARALLELISM": "false",
+    }
     done = subprocess.run(
         [sys.executable, str(SCRIPTS[1]), command],
         input=json.dumps(job),

@@ -1,8 +1,9 @@
-"""What tiny.py runs in a process of its own: `python tiny_models.py make|answer|compile`, a JSON job on stdin."""
+"""What tiny.py runs in a process of its own: `tiny_models.py make|answer|build`, a JSON job on stdin."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +23,8 @@ def fibonacci(n: int) -> int:
 Es war einmal ein König, der hatte drei Töchter; die jüngste war so schön, dass die Sonne selber sich wunderte.
 Il était une fois un garçon qui s'appelait Noël et qui aimait les élèves, les forêts et les fenêtres fermées.
 Жила-была девочка, и звали её Машенька. Однажды она пошла в лес. 昔々、あるところにおじいさんとおばあさんがいました。
-春眠不覺曉,處處聞啼鳥。 한국어 문장도 조금 있습니다. नमस्ते दुनिया। 🙂🚀 1234567890 3.14159 {"key": [1, 2, 3]} <html>&amp;</html>
+春眠不覺曉,處處聞啼鳥。 한국어 문장도 조금 있습니다. नमस्ते दुनिया।
+🙂🚀 1234567890 3.14159 {"key": [1, 2, 3]} <html>&amp;</html>
 """
 
 CHAT_TEMPLATE = (
@@ -171,6 +173,40 @@ def answer(jobs: Sequence[Mapping[str, Any]]) -> None:
         half.replace(out)
 
 
+def build(cache: str, models: Mapping[str, str]) -> None:
+    """Compile models through djl_trtllm's cache, each published under its family's name as a link."""
+    from djl_trtllm.compile.cache import CacheSettings, ensure
+    from djl_trtllm.core import Progress
+    from djl_trtllm.engines.openvino import build_child, build_process
+    from djl_trtllm.engines.openvino import compile as openvino_compile
+    from djl_trtllm.engines.openvino.build_job import Job
+    from djl_trtllm.model.locate import locate
+    from djl_trtllm.options.table import Options
+    from djl_trtllm.ranks import Solo
+
+    def here(job: Job, progress: Progress) -> None:
+        # What build_process.run does, without a process for each model.
+        scratch = Path(job.out) / build_child.SCRATCH
+        scratch.mkdir()
+        build_child.build(job, build_child.Reporter(sys.stdout.buffer))
+        shutil.rmtree(scratch)
+
+    build_process.run = here
+    progress = build_child.Reporter(sys.stdout.buffer)
+    for family, model in models.items():
+        options = Options(model_id=model, cache_dir=cache, dtype="fp32")
+        checkpoint = locate(options, {}, progress)
+        plan = openvino_compile.plan(checkpoint, options)
+        made = ensure(
+            plan,
+            Solo(),
+            lambda out, news, c=checkpoint, o=options: openvino_compile.build(c, o, out, news),
+            CacheSettings.of(options, {}),
+            progress,
+        )
+        (Path(cache) / family).symlink_to(made.path)
+
+
 if __name__ == "__main__":
-    commands = {"make": make, "answer": answer}
+    commands = {"make": make, "answer": answer, "build": build}
     commands[sys.argv[1]](**json.load(sys.stdin))

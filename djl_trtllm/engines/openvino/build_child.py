@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from djl_trtllm.engines.openvino.build_job import Done, Failed, Job, News, Note, Stage
+from djl_trtllm.engines.openvino.build_job import SCRATCH, Done, Failed, Job, News, Note, Stage
 from djl_trtllm.errors import CompileError, OutOfMemory, UnsupportedModel
 
 _PR_SET_PDEATHSIG = 1
@@ -54,10 +54,10 @@ def main() -> int:
     reporter = Reporter(os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)
     warnings.simplefilter("ignore")
-    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
+    job = msgspec.json.decode(_line(), type=Job)
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
-        _build(job, reporter)
+        build(job, reporter)
     except BaseException as error:
         import traceback
 
@@ -68,7 +68,8 @@ def main() -> int:
     return 0
 
 
-def _build(job: Job, reporter: Reporter) -> None:
+def build(job: Job, reporter: Reporter) -> None:
+    """Do one job. Whatever is written on the way lies below the directory `job.out`/scratch, which must exist."""
     # OpenVINO and NNCF send usage statistics where this package can be imported; a compiler calls nobody.
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     from djl_trtllm.engines.openvino import export, quantize, text_facts
@@ -81,7 +82,7 @@ def _build(job: Job, reporter: Reporter) -> None:
     if job.quantize is None:
         export.export(job, source, out, job.dtype, reporter)
     else:
-        plain = Path.cwd() / "unquantised"
+        plain = out / SCRATCH / "unquantised"
         export.export(job, source, plain, "fp32", reporter)
         quantize.quantize(job, plain, out, reporter)
         shutil.rmtree(plain)
@@ -94,7 +95,7 @@ def _source(job: Job) -> Path:
     source = Path(job.source)
     if job.config is None:
         return source
-    patched = Path.cwd() / "patched"
+    patched = Path(job.out) / SCRATCH / "patched"
     patched.mkdir()
     for file in source.iterdir():
         if file.name != "config.json":
@@ -133,8 +134,20 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
+def _line() -> bytes:
+    """Read the job's line from the descriptor: a thread blocked in sys.stdin would break the interpreter's end."""
+    line = b""
+    while not line.endswith(b"\n"):
+        piece = os.read(0, 1 << 16)
+        if not piece:
+            os._exit(1)
+        line += piece
+    return line
+
+
 def _end_with_stdin() -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 1 << 16):
+        pass
     os._exit(1)
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+SCRATCH = "scratch"
+"""The directory below `Job.out` for everything that is not part of the result."""
+
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One build. Paths are absolute; `config` replaces the checkpoint's config.json; sizes are in tokens or weights."""

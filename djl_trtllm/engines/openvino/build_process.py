@@ -18,11 +18,10 @@ import msgspec
 import djl_trtllm
 from djl_trtllm.compile import disk
 from djl_trtllm.core import Progress
-from djl_trtllm.engines.openvino.build_job import Done, Failed, Job, News, Note, Stage
+from djl_trtllm.engines.openvino.build_job import SCRATCH, Done, Failed, Job, News, Note, Stage
 from djl_trtllm.errors import CompileError, LoadError, OutOfMemory, UnsupportedModel
 
 MODULE = "djl_trtllm.engines.openvino.build_child"
-SCRATCH = "scratch"
 _KEPT_LINES = 60
 _logger = logging.getLogger(__name__)
 
@@ -113,7 +112,9 @@ def _environment(scratch: Path) -> dict[str, str]:
 
 def _error(end: News | None, status: int, job: Job) -> LoadError:
     if isinstance(end, Failed) and end.kind == "disk":
-        return disk.problem(OSError(end.errno or 0, *end.problems), Path(job.out))
+        out = Path(job.out)
+        root = out.parent.parent if out.parent.name == "building" else out
+        return disk.problem(OSError(end.errno or 0, *end.problems), root)
     if isinstance(end, Failed) and end.kind == "unsupported":
         return UnsupportedModel(*end.problems)
     if isinstance(end, Failed) and end.kind == "build":

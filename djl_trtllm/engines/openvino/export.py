@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from djl_trtllm.engines.openvino.build_job import SCRATCH
 from djl_trtllm.errors import CompileError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from djl_trtllm.engines.openvino.build_job import Job
 
 XML, BIN = "openvino_model.xml", "openvino_model.bin"
+CONFIGS = ("config.json", "generation_config.json")
 TASK = "text-generation-with-past"
 _TORCH = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 
@@ -40,7 +42,7 @@ def export(job: Job, source: Path, out: Path, dtype: str, reporter: Reporter) ->
     reporter.stage("reading the weights")
     model = _load(job, source, getattr(torch, _TORCH[dtype]))
     reporter.stage(f"converting to OpenVINO ({dtype})")
-    plain = Path.cwd() / "exported"
+    plain = Path(job.out) / SCRATCH / "exported"
     export_from_model(
         model,
         output=plain,
@@ -51,8 +53,9 @@ def export(job: Job, source: Path, out: Path, dtype: str, reporter: Reporter) ->
     )
     del model
     out.mkdir(exist_ok=True)
-    for name in (XML, BIN, "config.json", "generation_config.json"):
-        if (plain / name).exists():
+    for name in (XML, BIN, *CONFIGS):
+        # The checkpoint's own generation_config.json is there already; the exporter's is for those without one.
+        if (plain / name).exists() and not (out / name).exists():
             shutil.move(plain / name, out / name)
     shutil.rmtree(plain)
 
@@ -68,7 +71,6 @@ def _load(job: Job, source: Path, dtype: Any) -> Any:
         output_loading_info=True,
         trust_remote_code=job.trust_remote_code,
         use_safetensors=None if job.allow_pickle else True,
-        attn_implementation="sdpa",
     )
     missing = sorted(info["missing_keys"])
     wrong = sorted(str(row[0]) for row in info["mismatched_keys"])

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from djl_trtllm.engines.openvino import calibration
-from djl_trtllm.engines.openvino.export import XML
+from djl_trtllm.engines.openvino.export import CONFIGS, XML
 from djl_trtllm.errors import CompileError
 
 if TYPE_CHECKING:
@@ -52,8 +52,9 @@ def quantize(job: Job, plain: Path, out: Path, reporter: Reporter) -> None:
     _forget_kv_cache_type(model)
     reporter.stage("writing the quantised model")
     openvino.save_model(model, out / XML, compress_to_fp16=False)
-    for file in plain.glob("*.json"):
-        file.replace(out / file.name)
+    for name in CONFIGS:
+        if (plain / name).exists() and not (out / name).exists():
+            (plain / name).replace(out / name)
 
 
 def _smoothquant(model: Any, data: Any, count: int, alpha: float) -> Any:

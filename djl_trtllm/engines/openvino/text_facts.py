@@ -113,6 +113,8 @@ def _facts(job: Job, tokenizer: Any, source: Path) -> dict[str, object]:
     special = {token_id for token_id, token in tokenizer.added_tokens_decoder.items() if token.special}
     positions = max_positions(config)
     template = tokenizer.chat_template
+    if isinstance(template, dict):  # several, by name
+        template = template.get("default")
     vocab_size = config.get("vocab_size")
     return {
         "eos_token_ids": sorted(ends),

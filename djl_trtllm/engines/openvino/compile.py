@@ -1,0 +1,147 @@
+"""Compile a Hugging Face checkpoint into an OpenVINO model: what that depends on, and doing it in a child.
+
+The child imports torch, transformers and optimum-intel; this process never does. Memory comes back when the
+child ends, and running out of it kills the child, not the worker.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from djl_trtllm.compile import disk
+from djl_trtllm.compile.cache import CacheSettings
+from djl_trtllm.compile.fingerprint import Memory, digests
+from djl_trtllm.core import Checkpoint, Plan, Progress
+from djl_trtllm.engines.openvino import build_process, overrides
+from djl_trtllm.engines.openvino.build_job import Job
+from djl_trtllm.engines.openvino.weights import weight_type
+from djl_trtllm.errors import CompileError, UnsupportedModel
+from djl_trtllm.model.checkpoint import build_files, weights_bytes
+from djl_trtllm.model.families import family
+from djl_trtllm.model.locate import tokenizer_directory
+
+if TYPE_CHECKING:
+    from djl_trtllm.options.table import Options
+
+RECIPE = "1"
+"""Raised whenever the same plan would give other files, so that older artifacts are not taken for newer ones."""
+
+_LIBRARIES = ("openvino", "optimum-intel", "transformers", "torch", "tokenizers")
+_BYTES = {"fp32": 4, "fp16": 2, "bf16": 2}
+
+
+def plan(checkpoint: Checkpoint, options: Options) -> Plan:
+    """Say what a build would depend on; reads every file of the checkpoint that is not fingerprinted yet.
+
+    Raises `UnsupportedModel` for an architecture, a quantised checkpoint or a quantisation that there is not
+    for this runtime, `OptionsError` for options that contradict the checkpoint.
+    """
+    kind = family(checkpoint)
+    _check_source(checkpoint, options)
+    overrides.check(checkpoint, kind, options)
+    values = overrides.effective(kind, options.build_values("openvino"))
+    files = [(path.name, path) for path in build_files(checkpoint, code=options.trust_remote_code)]
+    tokenizer = tokenizer_directory(options, os.environ, _Silent())
+    if tokenizer is not None:
+        values.pop("tokenizer", None)
+        files += [(f"tokenizer/{path.name}", path) for path in sorted(tokenizer.iterdir()) if path.is_file()]
+    if options.calib_dataset is not None and "calib_dataset" in values:
+        values.pop("calib_dataset")
+        files.append(("option.calib_dataset", _calibration_file(options.calib_dataset)))
+    memory = None if options.cache == "off" else CacheSettings.of(options, os.environ).fingerprints
+    return Plan(
+        runtime="openvino",
+        model_type=checkpoint.model_type,
+        inputs=digests(files, Memory(memory)),
+        options={**values, "dtype": weight_type(checkpoint, options.dtype)},
+        versions=_versions(quantising=options.quantize is not None),
+        device="cpu",
+    )
+
+
+def build(checkpoint: Checkpoint, options: Options, out: Path, progress: Progress) -> None:
+    """Compile into the empty directory `out`. Raises `CompileError` or `OutOfMemory`; `out` may hold anything then."""
+    dtype = weight_type(checkpoint, options.dtype)
+    _check_space(checkpoint, dtype, options.quantize, out)
+    tokenizer = tokenizer_directory(options, os.environ, progress)
+    job = Job(
+        source=str(checkpoint.path),
+        origin=checkpoint.origin,
+        out=str(out),
+        dtype=dtype,
+        config=overrides.patched(checkpoint, family(checkpoint), options),
+        tokenizer=str(tokenizer or checkpoint.path),
+        trust_remote_code=options.trust_remote_code,
+        allow_pickle=options.allow_pickle_weights,
+        quantize=options.quantize,
+        group_size=_group_size(options),
+        smoothquant_alpha=options.smoothquant_alpha,
+        calib_dataset=options.calib_dataset,
+        calib_size=options.calib_size,
+        position_factor=options.rotary_scaling_factor or 1.0,
+    )
+    build_process.run(job, progress)
+
+
+def _check_source(checkpoint: Checkpoint, options: Options) -> None:
+    quantised = checkpoint.config.get("quantization_config")
+    if isinstance(quantised, dict):
+        method = quantised.get("quant_method", "an unknown method")
+        raise UnsupportedModel(
+            f"{checkpoint.origin} is quantised already ({method}), which the openvino runtime cannot compile."
+            " Give the checkpoint it was made from, and set option.quantize=int8, int4, awq or smoothquant."
+        )
+    if options.quantize == "fp8":
+        raise UnsupportedModel(
+            "option.quantize=fp8 needs a GPU that computes in FP8. On the openvino runtime there are"
+            " int8, int4, awq and smoothquant."
+        )
+
+
+def _group_size(options: Options) -> int | None:
+    if options.quantize == "awq" and options.openvino_group_size is None:
+        return options.awq_block_size
+    return options.openvino_group_size
+
+
+def _calibration_file(name: str) -> Path:
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise CompileError(
+            f"option.calib_dataset={name!r}: there is no such file. Give a local text file (one sample a line)"
+            ' or a .jsonl file with a "text" in each line; nothing is downloaded for calibration.'
+        )
+    return path.resolve()
+
+
+def _versions(*, quantising: bool) -> dict[str, str]:
+    names = (*_LIBRARIES, "nncf") if quantising else _LIBRARIES
+    return {"recipe": RECIPE, **{name: _version(name) for name in names}}
+
+
+def _version(library: str) -> str:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _check_space(checkpoint: Checkpoint, dtype: str, quantize: str | None, out: Path) -> None:
+    """Refuse early what cannot fit: quantising writes the unquantised model next to its result first."""
+    source = weights_bytes(checkpoint)
+    stored = _BYTES[weight_type(checkpoint, "auto")]
+    needed = source * (4 if quantize else _BYTES[dtype]) // stored * (1.3 if quantize else 1.02)
+    free = disk.free_bytes(out)
+    if free < needed:
+        raise CompileError(
+            f"Compiling {checkpoint.origin} needs about {disk.size(needed)} in {disk.PURPOSE} ({out.parent.parent}),"
+            f" and {disk.size(free)} are free. Free some, or set option.cache_dir to a directory on a larger disk."
+        )
+
+
+class _Silent:
+    def stage(self, name: str, percent: float | None = None) -> None:
+        """Say nothing: what is looked up here was downloaded before."""
