@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import logging
 import os
+from typing import TYPE_CHECKING
 
 from djl_python.inputs import Input
 from djl_python.outputs import Output
 
-from djl_trtllm import service
 from djl_trtllm.errors import DjlTrtllmError, InternalError
 from djl_trtllm.rolling_batch.wire import Wire
 from djl_trtllm.telemetry import logs
 
+if TYPE_CHECKING:
+    from djl_trtllm.service import Service
+
 log = logging.getLogger(__name__)
 
 _wire = Wire()
-_service: service.Service | None = None
+_service: Service | None = None
 
 
 def handle(inputs: Input) -> Output | None:
@@ -47,6 +50,8 @@ def _load(inputs: Input) -> Output | None:
     global _service, _wire
     logs.configure()
     try:
+        from djl_trtllm import service
+
         _service = service.load(inputs.get_properties(), os.environ, _wire.item_chars)
     except DjlTrtllmError as error:
         log.error("the model was not loaded: %s", error)

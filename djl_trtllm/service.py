@@ -161,20 +161,25 @@ def _open(
     progress: Progress,
     item_chars: int,
 ) -> Service:
+    has_manifest = (model.path / manifest.NAME).exists()
+    if has_manifest:
+        manifest.check(model.path)
     with ThreadPoolExecutor(1, "verify") as pool:
-        verdict = pool.submit(manifest.verify, model.path) if (model.path / manifest.NAME).exists() else None
+        verdict = pool.submit(manifest.verify, model.path) if has_manifest else None
         progress.stage("opening the engine")
         tokenizer = Tokenizer.load(tokenizer_directory(options, environ, progress) or model.path)
         inbox = QueueInbox()
         engine = Supervisor(lambda: runtime.engine(model, options))
-        engine.open(inbox)
         try:
-            if verdict is not None:
-                verdict.result()
+            engine.open(inbox)
             loop = _loop(options, engine, inbox, tokenizer, item_chars)
         except BaseException:
             engine.close()
             raise
+        finally:
+            # A damaged file explains whatever the engine said of it, so its verdict comes first.
+            if verdict is not None:
+                verdict.result()
     return Service(options, tokenizer, loop, engine, inbox)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from djl_trtllm.formats.registry import writer
 from djl_trtllm.rolling_batch.slot import Slot
 from djl_trtllm.rolling_batch.text_stream import PlainStream, StoppingStream, TextStream
 from djl_trtllm.text.tokenizer import Tokenizer
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class Admission:
         Raises `InvalidRequest` with every problem found, `BodyTooLarge` for an oversized body.
         """
         request = self._parse(arrival.body, arrival.content_type, arrival.seed)
+        for warning in request.warnings:
+            log.warning("request %d: %s", slot.id, warning)
         request.prompt_ids = self._encode(request)
         room = self._limits.max_sequence_len.value - len(request.prompt_ids)
         if request.sampling.max_new_tokens > room:

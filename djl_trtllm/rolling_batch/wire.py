@@ -125,7 +125,7 @@ def _http_status(error: DjlTrtllmError) -> int:
     return error.status
 
 
-def _lmi_status(error: DjlTrtllmError) -> int:
+def _lmi_status(_: DjlTrtllmError) -> int:
     return 424
 
 
