@@ -8,7 +8,7 @@ passed on as the byte tokens of U+FFFD, so that the decoder only ever sees valid
 from __future__ import annotations
 
 from codecs import utf_8_decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 
@@ -31,15 +31,25 @@ class Feedable(Protocol):
 
 
 class ByteRunDetokenizer:
-    """One stream. `byte_ids` are the ids of the 256 byte tokens, `values` the way back."""
+    """One stream. `byte_ids` are the ids of the 256 byte tokens, `values` the way back.
 
-    __slots__ = ("_byte_ids", "_inner", "_inner_step", "_pending", "_values")
+    `silent` tells ids that say nothing; one of those does not end a run.
+    """
 
-    def __init__(self, inner: Feedable, byte_ids: Sequence[int], values: Mapping[int, int]) -> None:
+    __slots__ = ("_byte_ids", "_inner", "_inner_step", "_pending", "_silent", "_values")
+
+    def __init__(
+        self,
+        inner: Feedable,
+        byte_ids: Sequence[int],
+        values: Mapping[int, int],
+        silent: Callable[[int], bool],
+    ) -> None:
         self._inner = inner
         self._inner_step = inner.step
         self._byte_ids = byte_ids
         self._values = values
+        self._silent = silent
         self._pending = b""
 
     @property
@@ -52,8 +62,7 @@ class ByteRunDetokenizer:
         if token_id in self._values:
             return self._byte(self._values[token_id])
         if self._pending:
-            text = self._end_run()
-            return text + self._inner_step(token_id)
+            return "" if self._silent(token_id) else self._end_run() + self._inner_step(token_id)
         return self._inner_step(token_id)
 
     def flush(self) -> str:

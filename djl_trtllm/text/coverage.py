@@ -10,16 +10,22 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tokenizers import models
+
 from djl_trtllm.text.table import BYTE_OF
 
 _UNICODE_SHRINKS = 4
-"""NFC and NFKC make text at most so many times shorter in bytes (checked over all characters by a test)."""
+"""Unicode's normal forms make text at most so many times shorter in bytes (a test goes through all characters)."""
 
 _KEEPING = {"ByteLevel", "Metaspace", "Digits", "Split", "Punctuation", "UnicodeScripts"}
 
 
 def longest_token_bytes(tokenizer: Any) -> int:
-    """Return the most UTF-8 bytes of a text that one token can stand for; 0 if nothing limits them."""
+    """Return the most UTF-8 bytes of a text that one token can stand for; 0 if nothing limits them.
+
+    A character of GPT-2's alphabet is one byte of text; tokens that are not spelled in it never match any, unless
+    they were added.
+    """
     added = tokenizer.get_added_tokens_decoder().values()
     if any(token.lstrip or token.rstrip for token in added):
         return 0
@@ -31,21 +37,13 @@ def longest_token_bytes(tokenizer: Any) -> int:
         return 0
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
     byte_level = any(step["type"] == "ByteLevel" for step in steps)
-    if not (_every_byte(vocabulary, byte_level) and type(tokenizer.model).__name__ in ("BPE", "Unigram")):
+    if not _every_byte(vocabulary, byte_level) or not isinstance(tokenizer.model, models.BPE):
         return 0
-    if not byte_level and not _falls_back_to_bytes(tokenizer.model):
+    if not byte_level and not tokenizer.model.byte_fallback:
         return 0
-    longest = max((len(token.encode()) for token in vocabulary), default=0)
-    if byte_level:  # a character of GPT-2's alphabet is one byte of text
-        longest = max(
-            (len(t) if BYTE_OF.keys() >= set(t) else len(t.encode()) for t in vocabulary), default=0
-        )
-        longest = max([longest, *(len(token.content.encode()) for token in added)])
+    lengths = map(len, vocabulary) if byte_level else map(len, map(str.encode, vocabulary))
+    longest = max(*lengths, *(len(token.content.encode()) for token in added))
     return longest * shrinks
-
-
-def _falls_back_to_bytes(model: Any) -> bool:
-    return bool(json.loads(model.__getstate__())["byte_fallback"])
 
 
 def _every_byte(vocabulary: Mapping[str, int], byte_level: bool) -> bool:
@@ -59,13 +57,13 @@ def _shrinks(normalizer: Mapping[str, Any]) -> int:
     factor = 1
     for step in _flat(normalizer, "normalizers"):
         kind = step["type"]
-        if kind in ("NFC", "NFKC"):
+        if kind in ("NFC", "NFKC", "NFD", "NFKD"):
             factor *= _UNICODE_SHRINKS
         elif kind == "Replace":
             pattern = step["pattern"].get("String", "")
             if not pattern or len(step["content"].encode()) < len(pattern.encode()):
                 return 0
-        elif kind not in ("Prepend", "NFD", "NFKD", "ByteLevel"):
+        elif kind != "Prepend":
             return 0
     return factor
 

@@ -73,4 +73,8 @@ class Detokenizers:
             inner = WindowedDetokenizer(self._vocabulary, skip_special_tokens, context, whole)
         if self._byte_ids is None:
             return inner
-        return ByteRunDetokenizer(inner, self._byte_ids, self._byte_values)
+
+        def silent(token_id: int) -> bool:
+            return self._vocabulary.shown(token_id, skip_special_tokens) is None
+
+        return ByteRunDetokenizer(inner, self._byte_ids, self._byte_values, silent)

@@ -23,6 +23,7 @@ class Facts:
 
     eos_ids: tuple[int, ...] = ()
     vocab_size: int = 0
+    longest_token_bytes: int | None = None
     chat_template: str | None = None
     special_tokens: Mapping[str, str] = field(default_factory=dict)
 
@@ -47,6 +48,7 @@ def read(directory: Path, tokenizer: Any) -> Facts:
     return Facts(
         eos_ids=_eos_ids(compiled, generation, config, special, tokenizer),
         vocab_size=_whole(compiled.get("vocab_size")) or _whole(config.get("vocab_size")),
+        longest_token_bytes=compiled.get("longest_token_bytes"),
         chat_template=_template(directory, compiled, settings),
         special_tokens=special,
     )

@@ -25,7 +25,8 @@ class StreamDetokenizer:
     """
 
     __slots__ = (
-        "_advance", "_held", "_skip", "_stream", "_tokenizer", "_vocabulary", "_whole", "_window", "recovered",
+        "_advance", "_held", "_longest_hold", "_skip", "_stream", "_tokenizer", "_vocabulary", "_whole", "_window",
+        "recovered",
     )  # fmt: skip
 
     def __init__(
@@ -42,6 +43,7 @@ class StreamDetokenizer:
         self._skip = skip_special_tokens
         self._whole = whole
         self._held: list[int] = []
+        self._longest_hold = _LONGEST_HOLD
         self._window: WindowedDetokenizer | None = None
         self._advance: Callable[[Any, int], str | None]
         self.recovered = 0
@@ -62,7 +64,10 @@ class StreamDetokenizer:
         """Return the text that became certain with these tokens."""
         if self._window is not None:
             return self._through_window(ids)
-        return "".join([self.step(token_id) for token_id in ids])
+        self._longest_hold = len(ids) + _LONGEST_HOLD  # the window must not take over inside a character
+        text = "".join([self.step(token_id) for token_id in ids])
+        self._longest_hold = _LONGEST_HOLD
+        return text + self._take_over() if len(self._held) > _LONGEST_HOLD else text
 
     def flush(self) -> str:
         """Return the tail: what was held back, as it is."""
@@ -85,7 +90,7 @@ class StreamDetokenizer:
         if not self._held:
             self._advance = self._holding(self._advance)
         self._held.append(token_id)
-        return "" if len(self._held) <= _LONGEST_HOLD else self._take_over()
+        return "" if len(self._held) <= self._longest_hold else self._take_over()
 
     def _recover(self, token_id: int) -> str:
         if self._vocabulary.token(token_id) is None:

@@ -16,6 +16,7 @@ from djl_trtllm.text.coverage import longest_token_bytes
 from djl_trtllm.text.detokenizer import Detokenizer, Detokenizers
 from djl_trtllm.text.vocabulary import Vocabulary
 
+_WORTH_KNOWING = 16 * 1024
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -30,6 +31,7 @@ class Tokenizer:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         self._tokenizer = tokenizer
+        self._facts = facts
         self._encode = getattr(tokenizer, "encode_batch_fast", tokenizer.encode_batch)
         self._vocabulary = Vocabulary(tokenizer)
         self._detokenizers = Detokenizers(self._vocabulary)
@@ -78,13 +80,20 @@ class Tokenizer:
         return text
 
     def min_tokens(self, text_bytes: int) -> int:
-        """Return a number of tokens that a text of so many UTF-8 bytes has at least: to refuse it untokenised."""
+        """Return a number of tokens that a text of so many UTF-8 bytes has at least: to refuse it untokenised.
+
+        0 for a short text, which is tokenised faster than the vocabulary can be looked through.
+        """
+        if text_bytes < _WORTH_KNOWING:
+            return 0
         longest = self.longest_token_bytes
         return -(-text_bytes // longest) if longest else 0
 
     @cached_property
     def longest_token_bytes(self) -> int:
         """The most bytes of text one token can stand for, 0 where that has no limit."""
+        if self._facts.longest_token_bytes is not None:
+            return self._facts.longest_token_bytes
         return longest_token_bytes(self._tokenizer)
 
     def detokenizer(self, prompt_ids: Sequence[int], skip_special_tokens: bool) -> Detokenizer:

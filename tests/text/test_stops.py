@@ -1,0 +1,123 @@
+"""Stop strings against an oracle that sees the whole text at once."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from djl_trtllm.text.stops import StopMatcher
+
+
+def oracle(text: str, stops: Sequence[str]) -> tuple[str, str | None]:
+    """The text before the stop string that is complete first, and that stop string; the longest of several."""
+    for end in range(1, len(text) + 1):
+        complete = [stop for stop in stops if stop and text[:end].endswith(stop)]
+        if complete:
+            stop = max(complete, key=len)
+            return text[: end - len(stop)], stop
+    return text, None
+
+
+def run(pieces: Sequence[str], stops: Sequence[str]) -> tuple[str, str | None]:
+    matcher, sent = StopMatcher(stops), ""
+    for number, piece in enumerate(pieces):
+        safe, found = matcher.feed(piece)
+        sent += safe
+        given_so_far = "".join(pieces[: number + 1])
+        if found:
+            assert matcher.feed("more") == ("", True)
+            assert matcher.flush() == ""
+            return sent, matcher.matched
+        assert_only_beginnings_are_held(given_so_far[len(sent) :], given_so_far, stops)
+    assert matcher.matched is None
+    return sent + matcher.flush(), None
+
+
+def assert_only_beginnings_are_held(held: str, text: str, stops: Sequence[str]) -> None:
+    ends = [n for stop in stops for n in range(1, len(stop)) if text.endswith(stop[:n])]
+    assert len(held) == max(ends, default=0)
+
+
+def cut(text: str, at: Sequence[int]) -> list[str]:
+    borders = [0, *sorted(n % (len(text) + 1) for n in at), len(text)]
+    return [text[a:b] for a, b in itertools.pairwise(borders)]
+
+
+few_letters = st.text("ab", max_size=30) | st.text("abc\n😀", max_size=30)
+some_stops = st.lists(st.text("ab", max_size=6) | st.text("abc\n😀", max_size=5), max_size=5)
+
+
+@given(text=few_letters, stops=some_stops, at=st.lists(st.integers(0, 30), max_size=12))
+def test_oracle(text: str, stops: list[str], at: list[int]) -> None:
+    assert run(cut(text, at), stops) == oracle(text, stops)
+
+
+@given(text=st.text(max_size=40), data=st.data())
+def test_parts_of_the_text_itself(text: str, data: st.DataObject) -> None:
+    slices = st.tuples(st.integers(0, len(text)), st.integers(1, 8)).map(lambda s: text[s[0] : s[0] + s[1]])
+    stops = data.draw(st.lists(slices, max_size=4))
+    at = data.draw(st.lists(st.integers(0, 40), max_size=10))
+    assert run(cut(text, at), stops) == oracle(text, stops)
+
+
+def mismatches(cases: int, seed: int) -> int:
+    rng, wrong = random.Random(seed), 0
+    for _ in range(cases):
+        letters = rng.choice(("ab", "abc", "a", "xyz\n "))
+        text = "".join(rng.choices(letters, k=rng.randint(0, 40)))
+        stops = ["".join(rng.choices(letters, k=rng.randint(1, 8))) for _ in range(rng.randint(1, 4))]
+        pieces = cut(text, [rng.randint(0, 40) for _ in range(rng.randint(0, 20))])
+        wrong += run(pieces, stops) != oracle(text, stops)
+    return wrong
+
+
+def test_random_cases() -> None:
+    assert mismatches(2_000, seed=1) == 0
+
+
+@pytest.mark.long
+def test_random_cases_at_length() -> None:
+    assert mismatches(100_000, seed=2) == 0
+
+
+def test_every_offset_and_cut() -> None:
+    for before in range(12):
+        text = "x" * before + "STOP" + "y" * 5
+        for a in range(len(text) + 1):
+            for b in range(a, len(text) + 1):
+                assert run([text[:a], text[a:b], text[b:]], ["STOP"]) == ("x" * before, "STOP")
+
+
+@pytest.mark.parametrize(
+    ("text", "stops", "result"),
+    [
+        ("one END two", ["END"], ("one ", "END")),
+        ("aaab", ["aab"], ("a", "aab")),
+        ("abcd", ["abcd", "c"], ("ab", "c")),
+        ("xabc", ["bc", "abc"], ("x", "abc")),
+        ("ab then abc", ["abc", "ab"], ("", "ab")),
+        ("\n\nHuman:", ["\n\nHuman:", "\n\n"], ("", "\n\n")),
+        ("never", ["x"], ("never", None)),
+        ("never", ["", ""], ("never", None)),
+        ("👩‍👩‍👧", ["👧"], ("👩‍👩‍", "👧")),
+    ],
+)
+def test_rules(text: str, stops: list[str], result: tuple[str, str | None]) -> None:
+    assert run([text], stops) == run(list(text), stops) == result
+
+
+def test_text_is_released_as_soon_as_it_cannot_be_a_stop() -> None:
+    matcher = StopMatcher(["<|end|>"])
+    assert [matcher.feed(t) for t in ("a<", "|e", "n", "x<|")] == [
+        ("a", False),
+        ("", False),
+        ("", False),
+        ("<|enx", False),
+    ]
+    assert matcher.flush() == "<|"
+    assert matcher.flush() == ""
