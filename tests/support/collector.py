@@ -25,8 +25,8 @@ class Collector:
 
     def put(self, chunks: Sequence[TokenChunk]) -> None:
         with self._news:
-            if self.deaths:
-                self.violations.append("chunks came after the death")
+            if self.deaths and any(chunk.tokens or chunk.error is None for chunk in chunks):
+                self.violations.append("something else than refusals came after the death")
             for chunk in chunks:
                 self._take(chunk)
             self._news.notify_all()

@@ -1,0 +1,211 @@
+"""The supervisor over toy engines that die, fail to open, or take their time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+
+import pytest
+
+from djl_trtllm.core import EngineRequest, FinishReason, Inbox, SamplingParams
+from djl_trtllm.engines.base import EngineClosedError
+from djl_trtllm.engines.supervisor import Supervisor
+from djl_trtllm.errors import Busy, EngineRestarting, LoadError
+from tests.support.collector import Collector, eventually
+from tests.support.toy_engine import ToyEngine, expected_tokens
+
+
+class SlowToOpen(ToyEngine):
+    """Opens when `gate` is set, unless it is closed first."""
+
+    gate: threading.Event
+
+    def open(self, inbox: Inbox) -> None:
+        self.gate.wait(10)
+        super().open(inbox)
+
+    def close(self) -> None:
+        self.gate.set()
+        super().close()
+
+
+@dataclass
+class Bench:
+    """A supervisor over toy engines; `plan(n)` makes the n-th (from 0)."""
+
+    plan: Callable[[int], ToyEngine]
+    settings: dict[str, float] = field(default_factory=dict)
+    news: Collector = field(default_factory=Collector)
+    made: list[ToyEngine] = field(default_factory=list)
+    ids: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def __post_init__(self) -> None:
+        self.engine = Supervisor(self._make, **{"delay": 0.01, **self.settings})
+
+    def _make(self) -> ToyEngine:
+        engine = self.plan(len(self.made))
+        self.made.append(engine)
+        return engine
+
+    def request(self, new: int = 5, first: int = 300) -> EngineRequest:
+        return EngineRequest(next(self.ids), [first, 301], SamplingParams(new, ignore_eos=True))
+
+    def submit(self, *requests: EngineRequest) -> None:
+        self.engine.submit(requests)
+
+    def run(self, request: EngineRequest) -> None:
+        self.submit(request)
+        self.news.wait_ended([request.id])
+        assert self.news.outcome(request) == expected_tokens(request)
+
+
+@pytest.fixture
+def bench() -> Iterator[Callable[..., Bench]]:
+    benches: list[Bench] = []
+
+    def make(
+        plan: Callable[[int], ToyEngine] = lambda n: ToyEngine(step_delay=0.001), **settings: float
+    ) -> Bench:
+        benches.append(Bench(plan, settings))
+        return benches[-1]
+
+    yield make
+    for each in benches:
+        each.engine.close()
+        each.news.check()
+
+
+def test_a_broken_engine_is_replaced_and_serves_again(bench: Callable[..., Bench]) -> None:
+    b = bench()
+    b.engine.open(b.news)
+    for round_ in range(4):
+        b.run(b.request())
+        running = [b.request(400) for _ in range(16)]
+        b.submit(*running)
+        b.news.wait_tokens(running[0].id, 2)
+        b.made[round_].die()
+        b.news.wait_ended(r.id for r in running)
+        assert all(isinstance(b.news.error(r.id), EngineRestarting) for r in running)
+        b.run(b.request())
+    assert len(b.made) == 5
+    assert not b.news.deaths
+
+
+def test_arrivals_wait_for_the_next_engine(bench: Callable[..., Bench]) -> None:
+    gate = threading.Event()
+
+    def plan(n: int) -> ToyEngine:
+        if n == 0:
+            return ToyEngine()
+        engine = SlowToOpen()
+        engine.gate = gate
+        return engine
+
+    b = bench(plan, max_held=3)
+    b.engine.open(b.news)
+    b.run(b.request())
+    b.made[0].die()
+    eventually(lambda: len(b.made) == 2, "the second engine")
+    held = [b.request() for _ in range(5)]
+    b.submit(*held)
+    assert b.engine.stats().waiting == 3
+    assert b.engine.limits == b.made[0].limits
+    assert all(isinstance(b.news.error(r.id), Busy) for r in held[3:])
+    with pytest.raises(ValueError, match="in flight"):
+        b.submit(held[0])
+    b.engine.cancel([held[1].id, held[1].id])
+    assert b.news.finish(held[1].id) is FinishReason.CANCELLED
+    gate.set()
+    b.news.wait_ended([held[0].id, held[2].id])
+    for request in (held[0], held[2]):
+        assert b.news.outcome(request) == expected_tokens(request)
+
+
+def test_an_engine_that_keeps_breaking_is_given_up(bench: Callable[..., Bench]) -> None:
+    b = bench(lambda n: ToyEngine(die_when=lambda request: True), max_failures=3)
+    b.engine.open(b.news)
+    for _ in range(3):
+        request = b.request()
+        b.submit(request)
+        b.news.wait_ended([request.id])
+        assert isinstance(b.news.error(request.id), EngineRestarting)
+    b.news.wait_dead()
+    assert len(b.made) == 3
+    late = b.request()
+    b.submit(late)
+    assert isinstance(b.news.error(late.id), EngineRestarting)
+    b.engine.cancel([late.id])
+    assert b.engine.stats().running == 0
+
+
+def test_finished_work_forgives_earlier_failures(bench: Callable[..., Bench]) -> None:
+    b = bench(lambda n: ToyEngine(die_when=lambda r: r.prompt_ids[0] == 399), max_failures=2)
+    b.engine.open(b.news)
+    for _ in range(6):
+        b.run(b.request())
+        deadly = b.request(first=399)
+        b.submit(deadly)
+        b.news.wait_ended([deadly.id])
+    b.run(b.request())
+    assert not b.news.deaths
+
+
+def test_failing_to_reopen_counts_and_is_tried_again(bench: Callable[..., Bench]) -> None:
+    failure = LoadError("It does not load.")
+    b = bench(lambda n: ToyEngine(fail_open=failure if n in (1, 2) else None), max_failures=4)
+    b.engine.open(b.news)
+    b.made[0].die()
+    b.run(b.request())
+    assert len(b.made) == 4
+
+
+def test_giving_up_ends_those_who_wait(bench: Callable[..., Bench]) -> None:
+    failure = LoadError("It does not load.")
+    b = bench(lambda n: ToyEngine(fail_open=failure if n else None), max_failures=3, delay=0.2)
+    b.engine.open(b.news)
+    b.made[0].die()
+    waiting = b.request()
+    b.submit(waiting)
+    b.news.wait_dead()
+    b.news.wait_ended([waiting.id])
+    assert isinstance(b.news.error(waiting.id), EngineRestarting)
+
+
+def test_the_first_open_is_not_repeated(bench: Callable[..., Bench]) -> None:
+    b = bench(lambda n: ToyEngine(fail_open=LoadError("It does not load.")))
+    with pytest.raises(LoadError, match="does not load"):
+        b.engine.open(b.news)
+    assert len(b.made) == 1
+    with pytest.raises(EngineClosedError):
+        b.submit()
+
+
+def test_close_while_reopening_ends_at_once(bench: Callable[..., Bench]) -> None:
+    def plan(n: int) -> ToyEngine:
+        if n == 0:
+            return ToyEngine()
+        engine = SlowToOpen()
+        engine.gate = threading.Event()
+        return engine
+
+    b = bench(plan)
+    b.engine.open(b.news)
+    b.made[0].die()
+    eventually(lambda: len(b.made) == 2, "the second engine")
+    waiting = b.request()
+    b.submit(waiting)
+    b.engine.close()
+    assert b.news.finish(waiting.id) is FinishReason.CANCELLED
+    assert not any(thread.name == "engine-keeper" for thread in threading.enumerate())
+
+
+def test_close_during_a_pause_does_not_wait_for_it(bench: Callable[..., Bench]) -> None:
+    b = bench(lambda n: ToyEngine(fail_open=LoadError("No.") if n else None), delay=60.0, max_delay=60.0)
+    b.engine.open(b.news)
+    b.made[0].die()
+    eventually(lambda: len(b.made) == 2, "the failed attempt")
+    b.engine.close()
+    assert not any(thread.name == "engine-keeper" for thread in threading.enumerate())
+    assert not b.news.deaths
