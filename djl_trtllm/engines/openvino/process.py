@@ -28,14 +28,14 @@ class ChildProcess:
     The child is started *by* the thread that listens to it: the kernel ties its life to that thread's
     (PR_SET_PDEATHSIG), and this thread lives exactly as long as the child. `on_messages` gets whole messages in
     order, `on_tick` is called when nothing came for a second, `on_end` once, last, with the exit code (negative:
-    a signal). All three are called in that thread. `send` never blocks: another thread writes.
+    a signal; None: it never started). All three are called in that thread. `send` never blocks: another thread writes.
     """
 
     def __init__(
         self,
         on_messages: Callable[[list[bytes]], None],
         on_tick: Callable[[], None],
-        on_end: Callable[[int], None],
+        on_end: Callable[[int | None], None],
     ) -> None:
         self._on_messages = on_messages
         self._on_tick = on_tick
@@ -75,7 +75,7 @@ class ChildProcess:
         return not self._thread.is_alive()
 
     def _live(self) -> None:
-        code = -1
+        code = None
         try:
             ours, theirs = socket.socketpair()
             with ours:

@@ -72,7 +72,7 @@ class OpenVINOEngine:
         self._closed = False
         self._ended = False
         self._failure: m.Failed | None = None
-        self._exit_code = 0
+        self._exit_code: int | None = None
         self._child = ChildProcess(self._on_messages, self._on_tick, self._on_end)
 
     @property
@@ -247,7 +247,7 @@ class OpenVINOEngine:
             )
             self._child.kill()
 
-    def _on_end(self, code: int) -> None:
+    def _on_end(self, code: int | None) -> None:
         """Tell everybody that the child has ended. In the child's thread, its last act."""
         with self._lock:
             self._ended = True
@@ -295,7 +295,9 @@ def _broke() -> EngineRestarting:
     return EngineRestarting("The engine broke while this request was running; send it again.")
 
 
-def _ending(code: int, failure: m.Failed | None) -> str:
+def _ending(code: int | None, failure: m.Failed | None) -> str:
     if failure is not None:
         return failure.text
+    if code is None:
+        return "it could not be started"
     return f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+
+from djl_trtllm.core import EngineRequest, SamplingParams
+from djl_trtllm.engines.admission import refusal
+from tests.contract.engine_suite import BAD
+from tests.support.toy_engine import toy_limits
+
+LIMITS = toy_limits(max_sequence_len=100, kv_cache_tokens=64, vocab_size=500)
+
+
+def said(prompt: list[int], **sampling: object) -> list[str]:
+    request = EngineRequest(1, prompt, SamplingParams(**{"max_new_tokens": 8, **sampling}))  # type: ignore[arg-type]
+    error = refusal(request, LIMITS)
+    return [] if error is None else list(error.problems)
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        {},
+        {"temperature": 0.0, "top_p": 0.0, "min_p": 2.0, "top_k": -1},  # Greedy: none of them is looked at.
+        {"do_sample": True, "temperature": 1e-6, "top_p": 1.0, "min_p": 0.0, "top_k": 0},
+        {"presence_penalty": -2.0, "frequency_penalty": 2.0, "repetition_penalty": 1e-3},
+        {"min_new_tokens": 8},
+    ],
+)
+def test_what_can_run_is_not_refused(sampling: dict[str, object]) -> None:
+    assert said([0, 499], **sampling) == []
+
+
+@pytest.mark.parametrize("name", list(BAD))
+def test_what_cannot_run_is_named(name: str) -> None:
+    prompt, sampling, expected = BAD[name]
+    problems = said(list(prompt), **sampling)
+    assert problems
+    assert any(expected in problem for problem in problems)
+
+
+def test_both_limits_are_told_with_their_sources() -> None:
+    assert said([1] * 56) == []
+    (cache,) = said([1] * 57)
+    assert "65, more than the KV cache of 64 tokens (openvino_kv_cache)" in cache
+    context, _ = said([1] * 93)
+    assert "101, more than the model's context of 100 tokens (config.json)" in context
+
+
+def test_no_token_is_repeated_in_the_error() -> None:
+    (problem,) = said([123456])
+    assert "123456" not in problem
