@@ -22,7 +22,7 @@ from typing import Any
 from bench import djl, workload
 from bench.process import serve
 
-TOKENS = 128
+TOKENS = 64
 """Tokens of one answer. Logging a request and ending its answer are part of its cost."""
 
 
