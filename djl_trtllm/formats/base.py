@@ -16,8 +16,7 @@ quote = encode_basestring
 NO_TOKEN = -1
 """The token id of a line that belongs to no token."""
 
-LEAST_LOG_PROB, MOST_LOG_PROB = -1e30, 1e30
-"""Beyond these, and for NaN, a log-prob is no number that JSON can carry: null."""
+_LEAST, _MOST = -1e30, 1e30
 
 
 @dataclass(slots=True)
@@ -63,11 +62,15 @@ class Writer(Protocol):
         ...
 
 
-def token_json(token: int, text: str, log_prob: float | None, special: bool) -> str:
-    """One token as LMI shows it. The key log_prob is always there, null where none was asked for."""
-    value = "null" if log_prob is None or not LEAST_LOG_PROB < log_prob < MOST_LOG_PROB else f"{log_prob!r}"
-    mark = ',"special_token":true' if special else ""
-    return f'{{"id":{token},"text":{quote(text)},"log_prob":{value}{mark}}}'
+def token_json(token: int, text: str, log_prob: float | None, special_ids: frozenset[int]) -> str:
+    """One token as LMI shows it. The key log_prob is always there, null where none was asked for or it is no number.
+
+    Seven digits are what a 32-bit float has; writing all 17 would cost more than the rest of a line.
+    """
+    mark = ',"special_token":true' if token in special_ids else ""
+    if log_prob is not None and _LEAST < log_prob < _MOST:
+        return f'{{"id":{token},"text":{quote(text)},"log_prob":{log_prob:#.7g}{mark}}}'
+    return f'{{"id":{token},"text":{quote(text)},"log_prob":null{mark}}}'
 
 
 def details_json(ending: Ending, inputs: bool, *more: str) -> str:

@@ -38,9 +38,8 @@ class JsonWriter:
 
     def _tokens(self, ending: Ending) -> str:
         logprobs = ending.logprobs or (None,) * len(ending.tokens)
-        special = self._special_ids
         tokens = [
-            token_json(token, text, log_prob, token in special)
+            token_json(token, text, log_prob, self._special_ids)
             for token, text, log_prob in zip(ending.tokens, ending.texts, logprobs, strict=True)
         ]
         return f'"tokens":[{",".join(tokens)}]'

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from djl_trtllm.core import FinishReason, Request
 from djl_trtllm.formats.base import (
-    LEAST_LOG_PROB,
-    MOST_LOG_PROB,
     NO_TOKEN,
     Ending,
     Piece,
@@ -18,7 +16,7 @@ from djl_trtllm.formats.base import (
 _CLOSING_TOKEN = '{"token":{"id":%d,"text":"","log_prob":-1,"special_token":true}' % NO_TOKEN  # noqa: UP031
 """Stands where an ending brings no token of its own; what LMI writes for an error."""
 
-_LINE_SEPARATORS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+_LINE_ENDS = (("\x85", "\\u0085"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029"))
 
 
 class JsonLinesWriter:
@@ -37,24 +35,15 @@ class JsonLinesWriter:
 
     def write(self, piece: Piece) -> str:
         """Return the piece's lines."""
-        special = self._special_ids
-        logprobs = piece.logprobs
-        if logprobs is None:
-            data = "".join(
-                [
-                    f'{{"token":{{"id":{token},"text":{quote(text)},"log_prob":null}}}}\n'
-                    if token not in special
-                    else f'{{"token":{{"id":{token},"text":{quote(text)},"log_prob":null,"special_token":true}}}}\n'
-                    for token, text in zip(piece.tokens, piece.texts, strict=True)
-                ]
-            )
+        tokens, texts, special = piece.tokens, piece.texts, self._special_ids
+        logprobs = piece.logprobs or (None,) * len(tokens)
+        if len(tokens) == 1:
+            data = f'{{"token":{token_json(tokens[0], texts[0], logprobs[0], special)}}}\n'
         else:
             data = "".join(
                 [
-                    f'{{"token":{{"id":{token},"text":{quote(text)},"log_prob":{log_prob!r}}}}}\n'
-                    if token not in special and LEAST_LOG_PROB < log_prob < MOST_LOG_PROB
-                    else f'{{"token":{token_json(token, text, log_prob, token in special)}}}\n'
-                    for token, text, log_prob in zip(piece.tokens, piece.texts, logprobs, strict=True)
+                    f'{{"token":{token_json(token, text, log_prob, special)}}}\n'
+                    for token, text, log_prob in zip(tokens, texts, logprobs, strict=True)
                 ]
             )
         return data if data.isascii() else _one_line_each(data)
@@ -77,4 +66,7 @@ class JsonLinesWriter:
 
 def _one_line_each(data: str) -> str:
     """Escape what JSON allows inside a string but many clients take for the end of a line."""
-    return data if data.isascii() else data.translate(_LINE_SEPARATORS)
+    for line_end, escaped in _LINE_ENDS:
+        if line_end in data:
+            data = data.replace(line_end, escaped)
+    return data
