@@ -26,7 +26,11 @@ def model(directory: Path) -> Path:
 
 
 def engine_child(worker: int) -> int:
-    children = [c.pid for c in psutil.Process(worker).children(recursive=True) if "openvino.child" in " ".join(c.cmdline())]
+    children = [
+        c.pid
+        for c in psutil.Process(worker).children(recursive=True)
+        if "openvino.child" in " ".join(c.cmdline())
+    ]
     assert len(children) == 1, "one engine child a worker"
     return children[0]
 

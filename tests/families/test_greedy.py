@@ -24,10 +24,7 @@ PROMPTS = 20
 @pytest.mark.compile
 @pytest.mark.parametrize(
     "family",
-    [
-        pytest.param(family, marks=() if family in EVERY_RUN else pytest.mark.long)
-        for family in tiny.FAMILIES
-    ],
+    [pytest.param(family, marks=() if family in EVERY_RUN else pytest.mark.long) for family in tiny.FAMILIES],
 )
 def test_greedy_equals_transformers(family: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     options = {
@@ -55,7 +52,9 @@ def test_greedy_equals_transformers(family: str, tmp_path_factory: pytest.TempPa
         served.close()
     assert [ids(client) for client in alone] == expected
     assert [ids(client) for client in together] == expected
-    assert len({tuple(tokens) for tokens in expected}) > PROMPTS // 2, "the reference must not be one constant answer"
+    assert len({tuple(tokens) for tokens in expected}) > PROMPTS // 2, (
+        "the reference must not be one constant answer"
+    )
 
 
 def ids(client: Client) -> list[int]:

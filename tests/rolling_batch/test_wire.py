@@ -36,7 +36,9 @@ def step_input(size: int, known: int, **properties: str) -> Input:
 
 
 def test_replies_become_items_by_position():
-    output = Wire().write([None, "middle", Reply("first", content_type="application/jsonlines"), Reply("end", last=True)])
+    output = Wire().write(
+        [None, "middle", Reply("first", content_type="application/jsonlines"), Reply("end", last=True)]
+    )
     assert items(output) == [
         {"data": "", "last": "false"},
         {"data": "middle", "last": "false"},
@@ -113,7 +115,11 @@ print(json.dumps([wire.item_chars, len(out.content.value_at(0))]))
 """
     paths = f"{djl_python.path(version)}:{ROOT}"
     result = subprocess.run(
-        [sys.executable, "-c", program], env={"PYTHONPATH": paths, "PATH": ""}, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": paths, "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert result.returncode == 0, result.stderr
     chars, idle = json.loads(result.stdout)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
+import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,14 @@ class Reply:
     @property
     def lines(self) -> list[Any]:
         return [json.loads(line) for line in self.text.splitlines()]
+
+
+LOG_PROB = re.compile(r'"log_prob":[^,}]+')
+
+
+def without_log_probs(text: str) -> str:
+    """A jsonlines reply with its log-probs blanked: they are not the same bits alone and in a batch."""
+    return LOG_PROB.sub('"log_prob":0', text)
 
 
 def lmi(prompt: str, stream: bool = True, **parameters: object) -> dict[str, object]:
