@@ -1,0 +1,237 @@
+"""The HTTP face: DJL-Serving's paths and manners, as observed on DJL-Serving 0.36.0, over one model.
+
+/ping, /invocations, /predictions/<name>, /models/<name>/invoke and /v1/chat/completions are DJL-Serving's;
+/v1/completions and /v1/models are this front's own additions. What a worker answers is passed on as it comes.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from djl_trtllm.local import http, replies
+from djl_trtllm.local.engine import ChunkTimeout, Part, PredictError
+from djl_trtllm.local.gate import Closing, Gate, QueueFull
+from djl_trtllm.local.pump import Pump, Stream
+
+logger = logging.getLogger(__name__)
+
+BODY_LIMIT = 64 * 2**20
+"""Bytes of a request's body (DJL-Serving's default max_request_size)."""
+CUSTOM_ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
+
+
+class BodyTooLarge(Exception):
+    """The body has more than BODY_LIMIT bytes."""
+
+
+class Front:
+    """The application and its state. `opened` makes it serve; until then the model is loading."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._gate: Gate | None = None
+        self._pump: Pump | None = None
+        self._created = int(time.time())
+        self._stopping = False
+        invoke = self.invoke
+        self.app = Starlette(
+            routes=[
+                Route("/ping", self._ping),
+                Route("/v1/models", self._models),
+                *(
+                    Route(path, _Raw(invoke))
+                    for path in ("/invocations", "/v1/chat/completions", "/v1/completions")
+                ),
+                *(Route(path, _Raw(invoke)) for path in ("/predictions/{name}", "/models/{name}/invoke")),
+            ],
+            exception_handlers={404: self._not_found, 405: self._not_found},
+        )
+
+    def opened(self, gate: Gate, pump: Pump) -> None:
+        """Serve from now on."""
+        self._gate, self._pump = gate, pump
+
+    def stopping(self) -> None:
+        """Turn away whoever waits or comes; running streams go on."""
+        self._stopping = True
+        if self._gate is not None:
+            self._gate.close()
+
+    async def invoke(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one inference request."""
+        request = Request(scope, receive)
+        request_id = request.headers.get("x-request-id") or str(uuid.uuid4())
+        response = _Response(scope, receive, send, request_id)
+        name = request.path_params.get("name", self.name)
+        if name != self.name:
+            await response.refuse(404, "ModelNotFoundException", f"Model not found: {name}")
+            return
+        try:
+            stream = await self._admit(request, request_id)
+        except ClientDisconnect:
+            return
+        except _Refused as refused:
+            await response.whole(refused.part)
+            return
+        await _answer(response, stream)
+
+    async def _admit(self, request: Request, request_id: str) -> Stream:
+        """Read the body, wait for a place and start the stream. Raises _Refused, or ClientDisconnect."""
+        try:
+            body = await _body(request)
+        except BodyTooLarge:
+            raise _Refused(
+                413, "RequestEntityTooLargeException", f"The body has more than {BODY_LIMIT} bytes."
+            ) from None
+        gate, pump = self._gate, self._pump
+        if gate is None or pump is None:
+            state = "stopping" if self._stopping else "loading"
+            raise _Refused(
+                503, "ServiceUnavailableException", f"Model {self.name} is {state}.", {"retry-after": "5"}
+            )
+        try:
+            await gate.enter()
+        except QueueFull:
+            message = f"Worker queue capacity exceeded for model: {self.name}"
+            raise _Refused(503, "WlmCapacityException", message, {"retry-after": "1"}) from None
+        except Closing:
+            raise _Refused(503, "ServiceUnavailableException", "The server is stopping.") from None
+        if await request.is_disconnected():
+            gate.leave()
+            raise ClientDisconnect
+        stream = Stream(body, _input_properties(request, request_id), gate.leave)
+        pump.start(stream)
+        return stream
+
+    async def _ping(self, _request: Request) -> Response:
+        """Answer 200 always; the status tells a loading model from one that serves, as DJL-Serving does it."""
+        status = "Healthy" if self._gate is not None and not self._stopping else "Unhealthy"
+        return JSONResponse({self.name: {"status": status}})
+
+    async def _models(self, _request: Request) -> Response:
+        model = {"id": self.name, "object": "model", "created": self._created, "owned_by": "djl_trtllm"}
+        return JSONResponse({"object": "list", "data": [model]})
+
+    async def _not_found(self, _request: Request, _problem: Exception) -> Response:
+        kind, message = (
+            "ResourceNotFoundException",
+            "Requested resource is not found, please refer to API document.",
+        )
+        return Response(replies.error(404, kind, message).data, 404, media_type="application/json")
+
+
+class _Refused(Exception):
+    """The server itself answers."""
+
+    def __init__(self, status: int, kind: str, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.part = replies.error(status, kind, message, headers)
+
+
+class _Raw:
+    """Makes a method an ASGI application: Starlette lets every HTTP method through to it, as DJL-Serving does."""
+
+    def __init__(self, call: Callable[..., object]) -> None:
+        self._call = call
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._call(scope, receive, send)  # type: ignore[misc]
+
+
+async def _body(request: Request) -> bytes:
+    """Return the body, never holding more than BODY_LIMIT bytes of it."""
+    if int(request.headers.get("content-length") or 0) > BODY_LIMIT:
+        raise BodyTooLarge
+    pieces, size = [], 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > BODY_LIMIT:
+            raise BodyTooLarge
+        pieces.append(piece)
+    # DJL-Serving parses a form, `curl -d` without a Content-Type, into fields: the handler's data is empty.
+    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return b""
+    return b"".join(pieces)
+
+
+def _input_properties(request: Request, request_id: str) -> dict[str, str]:
+    """Return what the worker gets beside the body: headers, custom attributes one by one, the request's id."""
+    found = dict(request.headers)
+    for pair in found.pop(CUSTOM_ATTRIBUTES, "").split(";"):
+        name, _, value = pair.partition("=")
+        if name.strip():
+            found[name.strip()] = value.strip()
+    found["requestId"] = request_id
+    return found
+
+
+class _Response:
+    """Sends one HTTP response. `started` once the head is out and no other answer is possible."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        self._extensions = scope.get("extensions", {})
+        self._receive, self._send, self._request_id = receive, send, request_id
+        self.started = False
+
+    async def head(self, part: Part) -> None:
+        """Send the status line and headers that `part` asks for. Raises ValueError, see `replies.head`."""
+        found = replies.head(part, self._request_id)
+        if found.reason and http.REASON in self._extensions:
+            self._extensions[http.REASON](found.reason)
+        self.started = True
+        await self._send({"type": "http.response.start", "status": found.status, "headers": found.headers})
+
+    async def body(self, part: Part) -> None:
+        """Send one chunk."""
+        data = b"" if part.status == 204 else part.data
+        await self._send({"type": "http.response.body", "body": data, "more_body": not part.last})
+
+    async def whole(self, part: Part) -> None:
+        """Send a response of one part."""
+        await self.head(part)
+        await self.body(part)
+
+    async def refuse(self, status: int, kind: str, message: str) -> None:
+        """Send an error of the server's own, or cut the connection when it is too late for one."""
+        if self.started:
+            await self.reset()
+        else:
+            await self.whole(replies.error(status, kind, message))
+
+    async def reset(self) -> None:
+        """Cut the connection and wait until the server has noticed."""
+        if http.RESET in self._extensions:
+            self._extensions[http.RESET]()
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+async def _answer(response: _Response, stream: Stream) -> None:
+    """Pass a stream on. A stream that stalls ends in a connection reset, as in DJL-Serving."""
+    try:
+        part = await stream.next()
+        await response.head(part)
+        await response.body(part)
+        while not part.last:
+            part = await stream.next()
+            await response.body(part)
+    except PredictError as problem:
+        await response.refuse(problem.status, problem.kind, problem.message)
+    except ChunkTimeout:
+        await response.reset()
+    except ValueError as problem:  # from replies.head
+        await response.refuse(500, "IllegalArgumentException", str(problem))
+    except Exception:
+        logger.exception("A request failed in the front.")
+        await response.refuse(
+            500, "InternalServerException", "The request failed in the server; see its log."
+        )

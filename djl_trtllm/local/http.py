@@ -1,0 +1,117 @@
+"""uvicorn, with the three things it does not offer: a reason phrase, a connection reset, and an end of our own.
+
+ASGI has no place for the status line's text, and DJL-Serving puts the handler's error text there. The application
+finds two functions in `scope["extensions"]`, below the names here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+REASON = "djl_trtllm.reason"
+RESET = "djl_trtllm.reset"
+
+
+class _ReasonTransport:
+    """Stands before a connection for one write, the response's head, and puts the reason into its first line."""
+
+    def __init__(self, cycle: Any, reason: bytes) -> None:
+        self._cycle, self._inner, self._reason = cycle, cycle.transport, reason
+
+    def write(self, head: bytes) -> None:
+        self._cycle.transport = self._inner
+        line, _, rest = head.partition(b"\r\n")
+        self._inner.write(line[: len(b"HTTP/1.1 200 ")] + self._reason + b"\r\n" + rest)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class Protocol(HttpToolsProtocol):
+    """Adds the two extensions to every request's scope."""
+
+    def on_headers_complete(self) -> None:
+        """Called by the parser when a request's head is there; the application's task has not run yet."""
+        super().on_headers_complete()
+        cycle = self.cycle
+
+        def reason(text: bytes) -> None:
+            cycle.transport = _ReasonTransport(cycle, text)  # type: ignore[assignment]
+
+        def reset() -> None:
+            cycle.transport.abort()
+
+        scope: Any = cycle.scope  # uvicorn types extensions as plain data
+        scope["extensions"] = {REASON: reason, RESET: reset}
+
+
+class Server(uvicorn.Server):
+    """Ends by SIGTERM and SIGINT without raising the signal again, so that what follows `run` still runs.
+
+    uvicorn raises it again after its own shutdown, which ends the process with workers alive (0.40 to 0.54). A second
+    signal cuts running streams short.
+    """
+
+    def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle signals while the server runs, and give the former handlers back."""
+        self.loop = asyncio.get_running_loop()
+        handlers = {
+            number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, _sig: int, _frame: FrameType | None) -> None:
+        """Begin the end; the second time, do not wait for streams."""
+        if self.should_exit:
+            self.force_exit = True
+        self.stop()
+
+    def stop(self) -> None:
+        """Begin the end; safe from any thread and from signal handlers."""
+        self.should_exit = True
+        if self.loop is not None:
+            self.loop.call_soon_threadsafe(self._stopping)
+
+
+def server(app: ASGIApp, grace: float, stopping: Callable[[], None]) -> Server:
+    """Return a server for `app`; `grace` is how many seconds streams may take to finish at the end."""
+    config = uvicorn.Config(
+        app,
+        http=Protocol,
+        loop="uvloop",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=max(1, round(grace)),
+    )
+    return Server(config, stopping)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; port 0 takes a free one. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=4096)

@@ -1,0 +1,197 @@
+"""One server from its first line to its last: prepare, load, serve, end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import shutil
+import socket
+import sys
+import threading
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from djl_trtllm.errors import DjlTrtllmError, LoadError
+from djl_trtllm.local import cudart, jars, jvm, processes, workspace
+from djl_trtllm.local.deployment import Deployment, deployment
+from djl_trtllm.local.java_log import JavaLog
+
+Say = Callable[[str], None]
+
+EXAMPLE_BODY = '{"inputs": "Once upon a time", "parameters": {"max_new_tokens": 60}, "stream": true}'
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line decides. `options` are properties with or without the `option.` prefix.
+
+    `grace` is how many seconds running streams may take to finish after SIGTERM or Ctrl-C. `port` 0 takes a free one.
+    """
+
+    model: str | None = None
+    name: str = "model"
+    host: str = "127.0.0.1"
+    port: int = 8080
+    djl: str = jars.DEFAULT_VERSION
+    options: Mapping[str, str] | None = None
+    grace: float = 30.0
+
+
+def run(settings: Settings, say: Say) -> int:
+    """Serve until a signal comes. Returns the exit code: 0 after a clean end, 1 when the model cannot be served.
+
+    `say` gets one line at a time and is called from several threads. Must run in the main thread of a process that
+    never ran a JVM.
+    """
+    try:
+        listening = _listen(settings.host, settings.port)
+        with listening, workspace.scratch() as scratch:
+            return _Run(settings, say, listening, scratch).run()
+    except DjlTrtllmError as problem:
+        say(f"error: {problem}")
+        return 1
+
+
+class _Run:
+    """The pieces of a running server, in the order in which they come to life."""
+
+    def __init__(self, settings: Settings, say: Say, listening: socket.socket, scratch: Path) -> None:
+        self.settings, self.say, self.listening, self.scratch = settings, say, listening, scratch
+        self.failure: DjlTrtllmError | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the server listens."""
+        host, port = self.listening.getsockname()[:2]
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def run(self) -> int:
+        """Go through the whole life; returns the exit code."""
+        cache = workspace.cache_root(os.environ)
+        model = deployment(
+            self.settings.model, self.scratch, self.settings.options or {}, os.environ, cudart.gpu_count()
+        )
+        class_path = jars.class_path(self.settings.djl, cache / "jars", self.say)
+        library_path = prepare_environment(os.environ, model, self.scratch, cache)
+        java_temp = self.scratch / "java"
+        java_temp.mkdir()
+        self.log = JavaLog(self.say)
+        jvm.start(class_path, java_temp, self.log.write_fd, library_path)
+        try:
+            self._serve(model)
+        finally:
+            self._end()
+        if self.failure is not None:
+            self.say(f"error: {self.failure}")
+            return 1
+        return 0
+
+    def _serve(self, model: Deployment) -> None:
+        import uvloop
+
+        from djl_trtllm.local import front, http
+        from djl_trtllm.local.engine import Engine
+
+        self.engine = Engine()
+        self.front = front.Front(self.settings.name)
+        self.server = http.server(self.front.app, self.settings.grace, self._stopping)
+        _allow_many_connections()
+        uvloop.run(self._main(model))
+
+    async def _main(self, model: Deployment) -> None:
+        loop = asyncio.get_running_loop()
+        self.loader = threading.Thread(target=self._load, args=(model, loop), name="load", daemon=True)
+        self.loader.start()
+        await self.server.serve(sockets=[self.listening])
+
+    def _load(self, model: Deployment, loop: asyncio.AbstractEventLoop) -> None:
+        """Load the model while the server already answers /ping; runs in a thread."""
+        self.say(f"listening: {self.url}")
+        what = model.options.get("model_id", str(model.directory))
+        self.say(f"loading {what} with engine={model.engine}, DJL {self.settings.djl}")
+        try:
+            self.engine.load(model.directory, model.engine, model.options)
+        except LoadError as problem:
+            if not self.server.should_exit:
+                self.failure = problem
+                loop.call_soon_threadsafe(self.server.stop)
+            return
+        loop.call_soon_threadsafe(self._open, model)
+
+    def _open(self, model: Deployment) -> None:
+        from djl_trtllm.local.gate import Gate
+        from djl_trtllm.local.pump import Pump
+
+        gate = Gate(model.slots, model.queue_size)
+        self.front.opened(
+            gate, Pump(self.engine, model.slots, model.chunk_timeout, asyncio.get_running_loop())
+        )
+        if self.server.should_exit:
+            self.front.stopping()
+            return
+        url = self.url
+        self.say(f"ready: {url}")
+        self.say(f"  curl -N {url}/invocations -H 'Content-Type: application/json' -d '{EXAMPLE_BODY}'")
+
+    def _stopping(self) -> None:
+        if self.failure is None:
+            self.say("stopping: running streams may finish")
+        self.front.stopping()
+
+    def _end(self) -> None:
+        """End model, JVM and every process below this one, in whatever state they are."""
+        self.log.quiet = True
+        below = set(processes.descendants())
+        if self.loader.is_alive():
+            processes.end(below, patience=0.0)
+            self.loader.join(timeout=5.0)
+        self.engine.close()
+        below.update(processes.descendants())
+        jvm.stop()
+        processes.end(below)
+
+
+def prepare_environment(
+    environ: MutableMapping[str, str], model: Deployment, scratch: Path, cache: Path
+) -> Path | None:
+    """Set what workers and mpirun need in `environ`; return where JNA finds the stub CUDA runtime, if one is needed.
+
+    Must happen before the JVM starts, as that is when Java copies its environment. Raises LoadError when engine=MPI
+    lacks mpirun or a C compiler.
+    """
+    environ.setdefault("PYTHON_EXECUTABLE", sys.executable)
+    beside = str(Path(sys.executable).parent)
+    if beside not in environ.get("PATH", "").split(os.pathsep):
+        environ["PATH"] = os.pathsep.join(filter(None, (beside, environ.get("PATH", ""))))
+    if model.engine != "MPI":
+        return None
+    if shutil.which("mpirun", path=environ["PATH"]) is None:
+        raise LoadError("engine=MPI needs mpirun on PATH: install djl-trtllm[local], which brings Open MPI.")
+    # mpirun leaves its session directory behind when DJL kills it.
+    environ["TMPDIR"] = str(scratch)
+    # DJL tells mpirun to hand it on, and mpirun warns in three lines when it is not there.
+    environ.setdefault("LD_LIBRARY_PATH", "")
+    if cudart.gpu_count() > 0:
+        return None
+    environ[cudart.GPU_COUNT_VARIABLE] = str(model.ranks)
+    return cudart.stub_directory(cache)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    from djl_trtllm.local import http
+
+    try:
+        return http.listen(host, port)
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+        raise LoadError(
+            f"Cannot listen on {host} port {port} ({reason}): choose another with --port."
+        ) from problem
+
+
+def _allow_many_connections() -> None:
+    """Raise this process' limit of open files as far as it may go: a waiting client is an open file."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

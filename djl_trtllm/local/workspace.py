@@ -1,0 +1,44 @@
+"""Where a server keeps things: a scratch directory that is gone at its end, a cache that stays."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+PREFIX = "djl-trtllm-"
+LONGEST_SCRATCH_PARENT = 60
+"""A Unix socket's path holds 107 bytes, and DJL, Open MPI and PMIx put theirs below the scratch directory."""
+
+
+def cache_root(environ: Mapping[str, str]) -> Path:
+    """Return the directory for what later starts use again: below DJL_CACHE_DIR, else the user's cache directory."""
+    if djl := environ.get("DJL_CACHE_DIR"):
+        return Path(djl) / "djl_trtllm"
+    if xdg := environ.get("XDG_CACHE_HOME"):
+        return Path(xdg) / "djl_trtllm"
+    return Path.home() / ".cache" / "djl_trtllm"
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """Make a scratch directory, remove it at the end, and remove those of servers that were killed."""
+    parent = Path(tempfile.gettempdir())
+    if len(str(parent)) > LONGEST_SCRATCH_PARENT:
+        parent = Path("/tmp")  # noqa: S108  mkdtemp below makes a private directory
+    _remove_abandoned(parent)
+    directory = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _remove_abandoned(parent: Path) -> None:
+    for directory in parent.glob(f"{PREFIX}*-*"):
+        pid = directory.name.removeprefix(PREFIX).partition("-")[0]
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            shutil.rmtree(directory, ignore_errors=True)
