@@ -69,7 +69,7 @@ def token_json(token: int, text: str, log_prob: float | None, special_ids: froze
     """
     mark = ',"special_token":true' if token in special_ids else ""
     if log_prob is not None and _LEAST < log_prob < _MOST:
-        return f'{{"id":{token},"text":{quote(text)},"log_prob":{log_prob:#.7g}{mark}}}'
+        return f'{{"id":{token},"text":{quote(text)},"log_prob":{log_prob:.7g}{mark}}}'
     return f'{{"id":{token},"text":{quote(text)},"log_prob":null{mark}}}'
 
 

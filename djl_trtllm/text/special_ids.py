@@ -86,9 +86,9 @@ def _eos_ids(
 ) -> tuple[int, ...]:
     if "eos_token_ids" in compiled:
         return _ids(compiled["eos_token_ids"])
-    ids = _ids(generation.get("eos_token_id")) or _ids(config.get("eos_token_id"))
     named = tokenizer.token_to_id(special["eos_token"]) if "eos_token" in special else None
-    return (*ids, named) if named is not None and named not in ids else ids
+    ids = (*_ids(generation.get("eos_token_id")), *_ids(config.get("eos_token_id")), *_ids(named))
+    return tuple(dict.fromkeys(ids))
 
 
 def _ids(value: object) -> tuple[int, ...]:

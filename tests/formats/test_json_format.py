@@ -47,8 +47,8 @@ def test_golden_bytes_with_everything() -> None:
     assert writer.end(None, ending()) == (
         '{"generated_text":"Say \\"hi\\"\\nhi\\\\ \u2028é","details":{"finish_reason":"eos_token",'
         '"generated_tokens":2,"inputs":"Say \\"hi\\"\\n","tokens":['
-        '{"id":17,"text":"hi\\\\ \u2028é","log_prob":0.000000},'
-        '{"id":2,"text":"","log_prob":-1.500000,"special_token":true}]}}'
+        '{"id":17,"text":"hi\\\\ \u2028é","log_prob":0},'
+        '{"id":2,"text":"","log_prob":-1.5,"special_token":true}]}}'
     )
 
 

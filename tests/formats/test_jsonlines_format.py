@@ -36,7 +36,7 @@ def test_golden_bytes() -> None:
     lines = writer()
     assert lines.content_type == "application/jsonlines"
     assert lines.write(Piece([304], [' "hi"\n'], [-0.25])) == (
-        '{"token":{"id":304,"text":" \\"hi\\"\\n","log_prob":-0.2500000}}\n'
+        '{"token":{"id":304,"text":" \\"hi\\"\\n","log_prob":-0.25}}\n'
     )
     assert lines.write(Piece([7, 2], ["é", ""], None)) == (
         '{"token":{"id":7,"text":"é","log_prob":null}}\n'
@@ -44,15 +44,15 @@ def test_golden_bytes() -> None:
     )
     assert lines.write(Piece([], [], None)) == ""
     assert lines.end(Piece([2], ["."], [0.0]), ending()) == (
-        '{"token":{"id":2,"text":".","log_prob":0.000000,"special_token":true},"generated_text":"hi é"}\n'
+        '{"token":{"id":2,"text":".","log_prob":0,"special_token":true},"generated_text":"hi é"}\n'
     )
 
 
 def test_golden_bytes_with_everything() -> None:
     lines = writer(details=True, return_full_text=True)
     assert lines.end(Piece([5, 6], ["a", "b"], [0.0, -1e-09]), ending(FinishReason.LENGTH)) == (
-        '{"token":{"id":5,"text":"a","log_prob":0.000000}}\n'
-        '{"token":{"id":6,"text":"b","log_prob":-1.000000e-09},"generated_text":"Say \\"hi\\"\\nhi é",'
+        '{"token":{"id":5,"text":"a","log_prob":0}}\n'
+        '{"token":{"id":6,"text":"b","log_prob":-1e-09},"generated_text":"Say \\"hi\\"\\nhi é",'
         '"details":{"finish_reason":"length","generated_tokens":3,"inputs":"Say \\"hi\\"\\n"}}\n'
     )
 

@@ -46,7 +46,9 @@ def test_normal_forms_shrink_no_character_more_than_fourfold(
     """Longest ways to write each character: of its parts, each written with its longest equivalent."""
     decompose: Literal["NFD", "NFKD"] = "NFD" if form in ("NFC", "NFD") else "NFKD"
     longest: defaultdict[str, int] = defaultdict(int)
-    characters = [chr(n) for n in range(sys.maxunicode + 1) if not 0xD800 <= n < 0xE000]
+    characters = [
+        chr(n) for n in range(sys.maxunicode + 1) if unicodedata.category(chr(n)) not in ("Cn", "Co", "Cs")
+    ]
     for c in characters:
         parts = unicodedata.normalize(decompose, c)
         if len(parts) == 1:
@@ -103,4 +105,10 @@ def test_no_bound_where_a_byte_has_no_token() -> None:
     described = json.loads(vocabulary("byte_level").to_str())
     del described["model"]["vocab"]["Ģ"]
     described["model"]["merges"] = []
+    assert longest_token_bytes(Tokenizer.from_str(json.dumps(described))) == 0
+
+
+def test_no_bound_where_unknown_characters_are_not_spelled_in_bytes() -> None:
+    described = json.loads(vocabulary("llama").to_str())
+    described["model"]["byte_fallback"] = False
     assert longest_token_bytes(Tokenizer.from_str(json.dumps(described))) == 0

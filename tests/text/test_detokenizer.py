@@ -137,27 +137,6 @@ def _endings(kind: str) -> list[list[int]]:
     return [[], *([f] * n for f in followers if f is not None for n in (1, 2, 3))]
 
 
-def test_table_sends_all_that_is_certain() -> None:
-    """The fast way holds back an unfinished character and nothing else, a real U+FFFD included."""
-    tokenizer = vocabulary("byte_level")
-    ids = tokenizer.encode("é\ufffd😀", add_special_tokens=False).ids
-    detokenizer = maker("byte_level", "table").make([], True)
-    raw = b""
-    for token_id in ids:
-        raw += bytes(_alphabet()[c] for c in tokenizer.id_to_token(token_id))
-        text = detokenizer.step(token_id)
-        done = len(raw.decode("utf-8", "ignore"))
-        assert "é\ufffd😀"[:done].endswith(text)
-    assert raw.decode() == "é\ufffd😀"
-
-
-def _alphabet() -> dict[str, int]:
-    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    return {chr(b): b for b in plain} | {
-        chr(256 + n): b for n, b in enumerate(sorted({*range(256)} - {*plain}))
-    }
-
-
 @pytest.mark.parametrize(("kind", "way"), PAIRS)
 def test_ids_outside_the_vocabulary_say_nothing(kind: str, way: Way) -> None:
     detokenizer = maker(kind, way).make(prompt_ids(kind, "a"), True)

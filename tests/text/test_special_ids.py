@@ -24,7 +24,7 @@ def facts(directory: Path, **files: Any) -> Any:
         ({}, ()),
         ({"config": {"eos_token_id": 5}}, (5,)),
         ({"config": {"eos_token_id": None}}, ()),
-        ({"config": {"eos_token_id": 5}, "generation_config": {"eos_token_id": [7, 8]}}, (7, 8)),
+        ({"config": {"eos_token_id": 5}, "generation_config": {"eos_token_id": [7, 5]}}, (7, 5)),
         ({"config": {"eos_token_id": 5}, "generation_config": {}}, (5,)),
         ({"config": {"eos_token_id": 5}, "tokenizer_config": {"eos_token": "</s>"}}, (5, END)),
         ({"tokenizer_config": {"eos_token": {"content": "</s>", "lstrip": False}}}, (END,)),

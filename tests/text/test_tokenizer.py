@@ -69,8 +69,7 @@ def test_encoding_lets_other_threads_run(tmp_path: Path) -> None:
         gaps.append(now - last)
         last = now
     thread.join()
-    assert last - started > 0.2, "too fast to tell"
-    assert len(gaps) > 20, "the GIL was held"
+    assert max(gaps) < 0.5 * (last - started), "the GIL was held"
 
 
 def test_a_huge_prompt_is_refused_without_tokenising(tmp_path: Path) -> None:
