@@ -61,6 +61,7 @@ class Memory:
         kept = dict(list(known.items())[-_MOST_REMEMBERED:])
         half = self._file.with_name(f"{self._file.name}.{os.getpid()}")
         with suppress(OSError):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
             try:
                 half.write_text(json.dumps(kept))
                 half.replace(self._file)

@@ -57,7 +57,8 @@ def differences(old: Content, new: Content) -> list[str]:
         before, after = _mapping(old.get(group)), _mapping(new.get(group))
         for name in sorted({*before, *after}):
             was, now = before.get(name), after.get(name)
-            if was == now:
+            # A library that enters only some plans, as the quantiser does, is no reason of its own.
+            if was == now or (group == "versions" and None in (was, now)):
                 continue
             subject = words.format(name)
             if group == "inputs":

@@ -78,6 +78,7 @@ def build(job: Job, reporter: Reporter) -> None:
     source = _source(job)
     reporter.stage("loading the compiler")
     export.load_libraries()
+    reporter.stage("reading the tokenizer")
     text_facts.write(job, source, out, reporter.note)
     if job.quantize is None:
         export.export(job, source, out, job.dtype, reporter)

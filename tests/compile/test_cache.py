@@ -1,0 +1,374 @@
+import dataclasses
+import logging
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from djl_trtllm.compile import cache, manifest
+from djl_trtllm.compile.cache import CacheSettings, cache_directory, ensure
+from djl_trtllm.compile.store import Store
+from djl_trtllm.core import CompiledModel
+from djl_trtllm.errors import CompileError, OutOfMemory, RankError
+from djl_trtllm.options.table import Options
+from djl_trtllm.ranks import Solo
+from tests.support import plans
+from tests.support.plans import Stages, build, compiled, plan
+
+
+def process(root: Path, kind: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.support.plans", str(root), kind],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=plans.ROOT,
+    )
+
+
+def debris(root: Path) -> list[str]:
+    return [str(path) for path in (root / "building").iterdir()]
+
+
+def test_the_second_look_up_is_a_hit_and_builds_nothing(tmp_path: Path) -> None:
+    first = compiled(tmp_path)
+    again = ensure(plan(), Solo(), pytest.fail, CacheSettings(tmp_path), Stages())
+    assert not first.hit
+    assert again.hit
+    assert again.path == first.path
+    assert (again.path / "model.bin").read_bytes() == plans.WEIGHTS
+    assert debris(tmp_path) == []
+
+
+def test_another_option_is_another_artifact_and_the_log_says_what_differed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    first = compiled(tmp_path)
+    assert "this model has not been compiled here before" in caplog.text
+    second = compiled(tmp_path, quantize="int8")
+    assert second.path != first.path
+    assert "option quantize is int8 and was not set" in caplog.text
+    ensure(plan("other"), Solo(), build, CacheSettings(tmp_path), Stages())
+    assert "the file model.safetensors is changed" in caplog.text
+    compiled(tmp_path)
+    assert "cache hit: llama" in caplog.text
+
+
+def test_a_failed_build_leaves_nothing_and_the_next_start_builds(tmp_path: Path) -> None:
+    def failing(out: Path, progress: object) -> None:
+        (out / "model.bin").write_bytes(b"half")
+        raise OutOfMemory("too little memory")
+
+    with pytest.raises(OutOfMemory, match="too little memory"):
+        ensure(plan(), Solo(), failing, CacheSettings(tmp_path), Stages())
+    assert debris(tmp_path) == []
+    assert list((tmp_path / "artifacts").iterdir()) == []
+    assert not compiled(tmp_path).hit
+
+
+def test_a_defect_of_a_build_is_a_compile_error(tmp_path: Path) -> None:
+    def failing(out: Path, progress: object) -> None:
+        raise ZeroDivisionError("oops")
+
+    with pytest.raises(CompileError, match="ZeroDivisionError: oops") as caught:
+        ensure(plan(), Solo(), failing, CacheSettings(tmp_path), Stages())
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_a_build_without_files_is_no_artifact(tmp_path: Path) -> None:
+    with pytest.raises(CompileError, match="no files"):
+        ensure(plan(), Solo(), lambda out, progress: None, CacheSettings(tmp_path), Stages())
+    assert not compiled(tmp_path).hit
+
+
+@pytest.mark.parametrize(
+    "damage", ["truncate", "remove", "flip small", "flip manifest", "cut manifest", "no manifest"]
+)
+def test_a_damaged_artifact_does_not_exist_and_is_built_again(tmp_path: Path, damage: str) -> None:
+    path = compiled(tmp_path).path
+    file = path / (
+        "manifest.json" if "manifest" in damage else "config.json" if "small" in damage else "model.bin"
+    )
+    content = bytearray(file.read_bytes())
+    if damage in ("remove", "no manifest"):
+        file.unlink()
+    elif damage in ("truncate", "cut manifest"):
+        file.write_bytes(content[:-7])
+    else:
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+    again = compiled(tmp_path)
+    assert not again.hit
+    assert (again.path / "model.bin").read_bytes() == plans.WEIGHTS
+    manifest.verify(again.path)
+    assert compiled(tmp_path).hit
+    assert debris(tmp_path) == []
+
+
+def test_a_flipped_bit_in_a_big_file_is_found_by_verify_and_discarded(tmp_path: Path) -> None:
+    model = compiled(tmp_path)
+    content = bytearray(plans.WEIGHTS)
+    content[len(content) // 3] ^= 4
+    (model.path / "model.bin").write_bytes(content)
+    assert compiled(tmp_path).hit
+    with pytest.raises(cache.manifest.ArtifactError, match=r"model\.bin .* is damaged"):
+        manifest.verify(model.path)
+    cache.discard(model, CacheSettings(tmp_path))
+    assert not compiled(tmp_path).hit
+
+
+def test_discard_touches_nothing_outside_the_cache(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    cache.discard(CompiledModel(path=own, origin="brought along"), CacheSettings(tmp_path / "cache"))
+    assert own.is_dir()
+
+
+def test_rebuild_replaces_the_artifact(tmp_path: Path) -> None:
+    first = compiled(tmp_path)
+    inode = (first.path / "model.bin").stat().st_ino
+    with (first.path / "model.bin").open("rb") as still_open:
+        again = compiled(tmp_path, mode="rebuild")
+        assert again.path == first.path
+        assert not again.hit
+        assert still_open.read() == plans.WEIGHTS
+    assert (again.path / "model.bin").stat().st_ino != inode
+    assert debris(tmp_path) == []
+
+
+def test_off_builds_every_time_and_leaves_the_cache_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    compiled(tmp_path / "cache")
+    one, two = (compiled(tmp_path / "cache", mode="off") for _ in range(2))
+    assert not one.hit
+    assert not two.hit
+    assert one.path != two.path
+    assert all(path.is_relative_to(tmp_path) for path in (one.path, two.path))
+    assert len(list((tmp_path / "cache" / "artifacts").iterdir())) == 1
+
+
+def test_off_removes_what_killed_processes_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / "djl_trtllm-uncached-left"
+    left.mkdir()
+    alive = compiled(tmp_path, mode="off").path.parents[1]
+    for path in (left, alive):
+        os.utime(path, (1, 1))
+    compiled(tmp_path, mode="off")
+    assert not left.exists()
+    assert alive.exists()
+
+
+def test_a_builder_killed_leaves_nothing_that_is_loaded(tmp_path: Path) -> None:
+    with process(tmp_path, "slow") as builder:
+        assert builder.stdout is not None
+        assert builder.stdout.readline() == "building\n"
+        builder.send_signal(signal.SIGKILL)
+    assert len(debris(tmp_path)) == 1
+    again = compiled(tmp_path)
+    assert not again.hit
+    assert (again.path / "model.bin").read_bytes() == plans.WEIGHTS
+    assert debris(tmp_path) == []
+
+
+def test_what_another_builder_that_died_has_left_is_removed_and_a_living_one_is_left_alone(
+    tmp_path: Path,
+) -> None:
+    store = Store(tmp_path)
+    store.prepare()
+    (tmp_path / "building" / "dead.1.aa").mkdir()
+    living = store.lock("living")
+    assert living.acquire()
+    (tmp_path / "building" / "living.1.bb").mkdir()
+    compiled(tmp_path)
+    assert [path.name for path in (tmp_path / "building").iterdir()] == ["living.1.bb"]
+    living.release()
+
+
+def test_several_processes_build_once_and_waiters_start_at_once(tmp_path: Path) -> None:
+    processes = [process(tmp_path, "counted") for _ in range(4)]
+    said = []
+    for one in processes:
+        with one:
+            said.append(one.communicate()[0].split())
+    ends = sorted(float(words[-1]) for words in said)
+    assert sorted(words[-2] for words in said) == ["built", "hit", "hit", "hit"]
+    assert sum(words.count("building") for words in said) == 1
+    built = next(float(words[-1]) for words in said if words[-2] == "built")
+    assert max(end - built for end in ends) < 1.0 or ends[-1] - ends[0] < 1.0
+    assert debris(tmp_path) == []
+
+
+def test_a_waiter_says_what_it_waits_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    stages = Stages()
+    with process(tmp_path, "slow") as builder:
+        assert builder.stdout is not None
+        assert builder.stdin is not None
+        builder.stdout.readline()
+        go = builder.stdin
+
+        def let_the_builder_go_on(name: str, percent: float | None = None) -> None:
+            go.write("go\n")
+            go.flush()
+
+        stages.stage = let_the_builder_go_on  # type: ignore[method-assign]
+        model = ensure(plan(), Solo(), pytest.fail, CacheSettings(tmp_path), stages)
+        published = float(builder.stdout.readline().split()[1])
+        assert time.time() - published < 1.0
+    assert model.hit
+    assert f"waiting for process {builder.pid}, which is compiling the same model" in caplog.text
+
+
+def test_rebuilds_that_were_asked_for_together_happen_once(tmp_path: Path) -> None:
+    compiled(tmp_path)
+    held = Store(tmp_path).lock(cache.key(plan()))
+    assert held.acquire()
+    stages = Stages()
+
+    def publish_and_release(name: str, percent: float | None = None) -> None:
+        held.release()
+        compiled(tmp_path, mode="rebuild")
+
+    stages.stage = publish_and_release  # type: ignore[method-assign]
+    model = ensure(plan(), Solo(), pytest.fail, CacheSettings(tmp_path, "rebuild"), stages)
+    assert model.hit
+
+
+def test_a_hit_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled(tmp_path)
+    monkeypatch.setattr(Store, "prepare", lambda self: pytest.fail("a hit needs no directory"))
+    monkeypatch.setattr(os, "open", lambda *a, **k: pytest.fail("a hit opens nothing for writing"))
+    assert compiled(tmp_path).hit
+
+
+def test_a_directory_that_cannot_be_written_is_named_with_the_option(tmp_path: Path) -> None:
+    with pytest.raises(CompileError) as caught:
+        compiled(Path("/sys/djl_trtllm"))
+    assert "/sys/djl_trtllm" in str(caught.value)
+    assert "option.cache_dir" in str(caught.value)
+    assert "option.cache=off" in str(caught.value)
+    (tmp_path / "file").touch()
+    with pytest.raises(CompileError, match=r"option\.cache_dir"):
+        compiled(tmp_path / "file")
+
+
+def test_a_full_disk_is_named_with_the_free_space_and_leaves_nothing(tmp_path: Path) -> None:
+    # A limit on the size of files fails a write as a full disk does, in the middle of it.
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+    try:
+        with pytest.raises(CompileError, match=r"no space left in .* free\. .*option\.cache_dir"):
+            compiled(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert debris(tmp_path) == []
+    assert list((tmp_path / "artifacts").iterdir()) == []
+    assert not compiled(tmp_path).hit
+
+
+@pytest.mark.parametrize("step", ["flush_tree", "flush", "survey", "write"])
+def test_an_error_at_any_step_of_publishing_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def broken(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(manifest if step in ("survey", "write") else cache.disk, step, broken)
+        with pytest.raises(CompileError, match="no space left"):
+            compiled(tmp_path)
+    assert debris(tmp_path) == []
+    assert list((tmp_path / "artifacts").iterdir()) == []
+    assert not compiled(tmp_path).hit
+
+
+class Rank:
+    """One of two ranks: what it shares and agrees on is scripted, what it hears comes from the other's list."""
+
+    size = 2
+
+    def __init__(self, rank: int, heard: list[object] | None = None, fails: bool = False) -> None:
+        self.rank = rank
+        self.said: list[object] = []
+        self._heard = list(heard or [])
+        self._fails = fails
+
+    def share(self, value: object) -> object:
+        if self.rank == 0:
+            self.said.append(value)
+            return value
+        return self._heard.pop(0)
+
+    def agree(self, error: object = None) -> None:
+        if error is not None or self._fails:
+            raise RankError("rank 1 failed")
+
+
+def test_every_rank_builds_into_one_directory_and_gets_the_published_model(tmp_path: Path) -> None:
+    lead = Rank(0)
+    built = ensure(plan(), lead, build, CacheSettings(tmp_path), Stages())
+    assert isinstance(lead.said[0], Path)
+    assert lead.said[1] == built
+    parts: list[Path] = []
+    other = Rank(1, heard=[tmp_path, built])
+    assert ensure(plan(), other, lambda out, p: parts.append(out), CacheSettings(tmp_path), Stages()) == built
+    assert parts == [tmp_path]
+    hit = ensure(plan(), Rank(1, heard=[built]), pytest.fail, CacheSettings(tmp_path), Stages())
+    assert hit == built
+
+
+def test_a_rank_that_failed_ends_the_build_on_all(tmp_path: Path) -> None:
+    lead = Rank(0, fails=True)
+    with pytest.raises(RankError):
+        ensure(plan(), lead, build, CacheSettings(tmp_path), Stages())
+    assert len(lead.said) == 1
+    assert debris(tmp_path) == []
+    with pytest.raises(CompileError, match="disk"):
+        ensure(plan(), Rank(1, heard=[CompileError("disk")]), build, CacheSettings(tmp_path), Stages())
+
+
+def test_a_failure_of_rank_0_reaches_the_others(tmp_path: Path) -> None:
+    lead = Rank(0)
+    with pytest.raises(CompileError):
+        ensure(plan(), lead, build, CacheSettings(Path("/sys/djl_trtllm")), Stages())
+    assert isinstance(lead.said[0], CompileError)
+
+
+def test_the_key_depends_on_every_part_of_the_plan() -> None:
+    base = plan()
+    others = [
+        dataclasses.replace(base, runtime="other"),
+        dataclasses.replace(base, model_type="gpt2"),
+        dataclasses.replace(base, inputs={**base.inputs, "new.json": "x"}),
+        dataclasses.replace(base, options={"dtype": "bf16"}),
+        dataclasses.replace(base, versions={"openvino": "2"}),
+        dataclasses.replace(base, device="gpu"),
+        dataclasses.replace(base, world_size=2),
+        dataclasses.replace(base, extra={"x": 1}),
+    ]
+    assert len({cache.key(one) for one in [base, *others]}) == 9
+    assert cache.key(base) == cache.key(plan())
+
+
+def test_the_directory_is_the_option_then_djls_then_the_users() -> None:
+    assert cache_directory("/x", {"DJL_CACHE_DIR": "/djl"}) == Path("/x")
+    assert cache_directory(None, {"DJL_CACHE_DIR": "/djl", "XDG_CACHE_HOME": "/xdg"}) == Path(
+        "/djl/djl_trtllm"
+    )
+    assert cache_directory(None, {"XDG_CACHE_HOME": "/xdg"}) == Path("/xdg/djl_trtllm")
+    assert cache_directory(None, {"HOME": "/home/me"}) == Path("/home/me/.cache/djl_trtllm")
+    settings = CacheSettings.of(Options(cache_dir="/x", cache="off"), {})
+    assert settings == CacheSettings(Path("/x"), "off")
+    assert settings.fingerprints == Path("/x/fingerprints.json")

@@ -1,0 +1,70 @@
+"""Plans, builds and progress for tests of the cache, none of which compiles anything."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from djl_trtllm.compile.cache import CacheSettings, ensure
+from djl_trtllm.core import CompiledModel, Plan, Progress
+from djl_trtllm.ranks import Solo
+
+ROOT = Path(__file__).resolve().parents[2]
+WEIGHTS = bytes(range(256)) * 8192
+
+
+class Stages:
+    """A Progress that remembers."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def stage(self, name: str, percent: float | None = None) -> None:
+        self.names.append(name)
+
+
+def plan(model: str = "digest", **options: object) -> Plan:
+    return Plan(
+        runtime="openvino",
+        model_type="llama",
+        inputs={"config.json": "same", "model.safetensors": model},
+        options={"dtype": "fp32", **options},
+        versions={"openvino": "1"},
+        device="cpu",
+    )
+
+
+def build(out: Path, progress: Progress) -> None:
+    (out / "model.bin").write_bytes(WEIGHTS)
+    (out / "config.json").write_text("{}")
+
+
+def compiled(root: Path, mode: str = "use", **options: object) -> CompiledModel:
+    return ensure(plan(**options), Solo(), build, CacheSettings(root, mode), Stages())
+
+
+def _slow(out: Path, progress: Progress) -> None:
+    """Write half, say so, and finish when told or killed."""
+    (out / "model.bin").write_bytes(WEIGHTS[:1000])
+    print("building", flush=True)
+    sys.stdin.readline()
+    build(out, progress)
+
+
+def _counted(out: Path, progress: Progress) -> None:
+    print("building", flush=True)
+    time.sleep(0.5)
+    build(out, progress)
+
+
+if __name__ == "__main__":
+    # `python -m tests.support.plans <cache> slow|counted`: one process of several on a cache.
+    made = ensure(
+        plan(),
+        Solo(),
+        {"slow": _slow, "counted": _counted}[sys.argv[2]],
+        CacheSettings(Path(sys.argv[1])),
+        Stages(),
+    )
+    print("hit" if made.hit else "built", time.time(), flush=True)
