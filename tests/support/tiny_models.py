@@ -174,7 +174,7 @@ def answer(jobs: Sequence[Mapping[str, Any]]) -> None:
 
 
 def build(cache: str, models: Mapping[str, str]) -> None:
-    """Compile models through djl_trtllm's cache, each published under its family's name as a link."""
+    """Compile models through djl_trtllm's cache, and print where each one is: family -> directory."""
     from djl_trtllm.compile.cache import CacheSettings, ensure
     from djl_trtllm.core import Progress
     from djl_trtllm.engines.openvino import build_child, build_process
@@ -193,18 +193,19 @@ def build(cache: str, models: Mapping[str, str]) -> None:
 
     build_process.run = here
     progress = build_child.Reporter(sys.stdout.buffer)
+    made = {}
     for family, model in models.items():
         options = Options(model_id=model, cache_dir=cache, dtype="fp32")
         checkpoint = locate(options, {}, progress)
         plan = openvino_compile.plan(checkpoint, options)
-        made = ensure(
+        made[family] = ensure(
             plan,
             Solo(),
             lambda out, news, c=checkpoint, o=options: openvino_compile.build(c, o, out, news),
             CacheSettings.of(options, {}),
             progress,
-        )
-        (Path(cache) / family).symlink_to(made.path)
+        ).path
+    print(json.dumps({family: str(path) for family, path in made.items()}))
 
 
 if __name__ == "__main__":

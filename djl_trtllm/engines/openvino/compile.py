@@ -6,10 +6,13 @@ child ends, and running out of it kills the child, not the worker.
 
 from __future__ import annotations
 
+import functools
 import os
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from blake3 import blake3
 
 from djl_trtllm.compile import disk
 from djl_trtllm.compile.cache import CacheSettings
@@ -26,8 +29,9 @@ from djl_trtllm.model.locate import tokenizer_directory
 if TYPE_CHECKING:
     from djl_trtllm.options.table import Options
 
-RECIPE = "1"
-"""Raised whenever the same plan would give other files, so that older artifacts are not taken for newer ones."""
+_RECIPE = ("build_child.py", "calibration.py", "export.py", "overrides.py", "quantize.py", "text_facts.py")
+"""The files whose code decides what a build writes. Their digest is in the key, so no release can forget to say
+that it builds otherwise."""
 
 _LIBRARIES = ("openvino", "optimum-intel", "transformers", "torch", "tokenizers")
 _BYTES = {"fp32": 4, "fp16": 2, "bf16": 2}
@@ -119,7 +123,15 @@ def _calibration_file(name: str) -> Path:
 
 def _versions(*, quantising: bool) -> dict[str, str]:
     names = (*_LIBRARIES, "nncf") if quantising else _LIBRARIES
-    return {"recipe": RECIPE, **{name: _version(name) for name in names}}
+    return {"recipe": _recipe(), **{name: _version(name) for name in names}}
+
+
+@functools.cache
+def _recipe() -> str:
+    hasher = blake3()
+    for name in _RECIPE:
+        hasher.update(Path(__file__).with_name(name).read_bytes())
+    return str(hasher.hexdigest(4))
 
 
 def _version(library: str) -> str:
