@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from json.encoder import encode_basestring
 from typing import Protocol
 
 from djl_trtllm.core import FinishReason, Usage
 from djl_trtllm.errors import DjlTrtllmError
-
-quote = encode_basestring
-"""A JSON string from text, non-ASCII characters as they are; implemented in C."""
+from djl_trtllm.formats.token_json import quote
 
 NO_TOKEN = -1
 """The token id of a line that belongs to no token."""
-
-_LEAST, _MOST = -1e30, 1e30
 
 
 @dataclass(slots=True)
@@ -57,20 +52,13 @@ class Writer(Protocol):
         """Return the data to send for a piece in mid-stream, "" for none."""
         ...
 
+    def line(self, token: int, text: str, log_prob: float | None) -> str:
+        """Return what `write` returns for a piece of this one token: the common case, at a third of the price."""
+        ...
+
     def end(self, piece: Piece | None, ending: Ending) -> str:
         """Return the last data, never empty. `piece` are the last tokens, if any came with the ending."""
         ...
-
-
-def token_json(token: int, text: str, log_prob: float | None, special_ids: frozenset[int]) -> str:
-    """One token as LMI shows it. The key log_prob is always there, null where none was asked for or it is no number.
-
-    Seven digits are what a 32-bit float has; writing all 17 would cost more than the rest of a line.
-    """
-    mark = ',"special_token":true' if token in special_ids else ""
-    if log_prob is not None and _LEAST < log_prob < _MOST:
-        return f'{{"id":{token},"text":{quote(text)},"log_prob":{log_prob:.7g}{mark}}}'
-    return f'{{"id":{token},"text":{quote(text)},"log_prob":null{mark}}}'
 
 
 def details_json(ending: Ending, inputs: bool, *more: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from djl_trtllm.core import EngineRequest, Limits, Request
 from djl_trtllm.errors import InvalidRequest
-from djl_trtllm.formats.registry import writer
+from djl_trtllm.formats.registry import Writers
 from djl_trtllm.rolling_batch.slot import Slot
 from djl_trtllm.rolling_batch.text_stream import PlainStream, StoppingStream, TextStream
 from djl_trtllm.text.tokenizer import Tokenizer
@@ -43,6 +43,7 @@ class Admission:
         self._tokenizer = tokenizer
         self._limits = limits
         self._on_long_input = on_long_input
+        self._writers = Writers(tokenizer.special_ids)
 
     def prepare(self, slot: Slot, arrival: Arrival) -> EngineRequest:
         """Make `slot` ready for its first chunk and return its sequence for the engine.
@@ -60,7 +61,7 @@ class Admission:
                 max_new_tokens=room,
                 min_new_tokens=min(request.sampling.min_new_tokens, room),
             )
-        slot.begin(request, self._stream(request), writer(request, self._tokenizer.special_ids))
+        slot.begin(request, self._stream(request), self._writers.make(request))
         return EngineRequest(slot.id, request.prompt_ids, request.sampling)
 
     def _stream(self, request: Request) -> TextStream:

@@ -57,6 +57,7 @@ class RollingBatch:
         self._requests = requests
         self._ids = itertools.count(1)
         self._slots: list[Slot] = []
+        self._ending = False
         self._live: dict[int, Slot] = {}
         self._submitting = threading.Lock()
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="prepare")
@@ -89,14 +90,14 @@ class RollingBatch:
 
     def _lost(self) -> Slot:
         slot = Slot(next(self._ids))
-        slot.fail(InternalError("The server lost track of this request; send it again."))
+        self._fail(slot, InternalError("The server lost track of this request; send it again."))
         return slot
 
     def _admit(self, arrivals: list[tuple[Slot, Arrival]]) -> None:
         ready: list[EngineRequest] = []
         for slot, arrival in arrivals:
             if self._inbox.death is not None:
-                slot.fail(self._inbox.death)
+                self._fail(slot, self._inbox.death)
                 continue
             self._live[slot.id] = slot
             if len(arrival.body) > INLINE_BODY_BYTES:
@@ -106,7 +107,7 @@ class RollingBatch:
                     ready.append(self._admission.prepare(slot, arrival))
                 except Exception as error:
                     del self._live[slot.id]
-                    slot.fail(_as_request_error(error))
+                    self._fail(slot, _as_request_error(error))
         if ready:
             self._engine.submit(ready)
 
@@ -133,6 +134,7 @@ class RollingBatch:
                     continue
                 slot.feed(chunk)
                 if slot.ended:
+                    self._ending = True
                     del live[chunk.id]
                     if chunk.finish is None and chunk.error is None:
                         stopped.append(chunk.id)
@@ -143,21 +145,27 @@ class RollingBatch:
 
     def _bury(self, death: DjlTrtllmError) -> None:
         for slot in self._live.values():
-            slot.fail(death)
+            self._fail(slot, death)
         self._live.clear()
+
+    def _fail(self, slot: Slot, error: DjlTrtllmError) -> None:
+        slot.fail(error)
+        self._ending = True
 
     def _emit(self) -> Replies:
         most = self._item_chars
         replies = [slot.take(most) for slot in self._slots]
-        if any(type(reply) is Reply and reply.last for reply in replies):
-            kept = []
-            for slot, reply in zip(self._slots, replies, strict=True):
-                if type(reply) is Reply and reply.last:
-                    self._requests.ended(slot.summary())
-                else:
-                    kept.append(slot)
-            self._slots = kept
+        if self._ending:
+            self._retire(replies)
         return replies
+
+    def _retire(self, replies: Replies) -> None:
+        """Drop the slots that have had their last reply."""
+        last = [isinstance(reply, Reply) and reply.last for reply in replies]
+        gone = [slot for slot, is_last in zip(self._slots, last, strict=True) if is_last]
+        self._slots = [slot for slot, is_last in zip(self._slots, last, strict=True) if not is_last]
+        self._ending = any(slot.ended for slot in self._slots)
+        self._requests.ended([slot.summary() for slot in gone])
 
     def _void(self, slots: Sequence[Slot]) -> None:
         running = [slot.id for slot in slots if slot.id in self._live]

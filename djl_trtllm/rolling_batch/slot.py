@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from djl_trtllm.core import FinishReason, Request, TokenChunk, Usage
@@ -38,18 +38,20 @@ class Slot:
         "_begun",
         "_content_type",
         "_data",
-        "_ended",
         "_failure",
+        "_flowing",
+        "_line",
         "_logprobs",
-        "_pieces",
         "_request",
         "_started",
+        "_step",
         "_stream",
         "_texts",
         "_tokens",
-        "_write",
         "_writer",
         "arrived",
+        "ended",
+        "feed",
         "finish",
         "first_reply",
         "generated",
@@ -60,14 +62,17 @@ class Slot:
     def __init__(self, sequence_id: int) -> None:
         self.id = sequence_id
         self.void = False
-        self.arrived = time.monotonic()
-        self.first_reply = 0.0
+        self.arrived = self.first_reply = time.monotonic()
         self.generated = 0
         self.finish: FinishReason | None = None
+        self.ended = False
+        """True once no chunk can change anything any more; replies may still be waiting to be taken."""
+        self.feed: Callable[[TokenChunk], None] = self._feed
+        """Takes news from the engine. After an ending, or a stop string, nothing more is accepted."""
         self._data = ""
         self._begun = False
         self._started = False
-        self._ended = False
+        self._flowing = False
         self._failure: DjlTrtllmError | None = None
         self._content_type = "application/json"
 
@@ -76,13 +81,14 @@ class Slot:
         self._request = request
         self._stream = stream
         self._writer = writer
-        self._write = writer.write
         self._content_type = writer.content_type
         self._texts: list[str] = []
         self._tokens: list[int] | None = [] if request.details else None
-        self._pieces: list[str] | None = [] if request.details else None
         self._logprobs: list[float] | None = [] if request.details and request.sampling.logprobs else None
         self._begun = True
+        if stream.step is not None and not request.details:
+            self._step, self._line = stream.step, writer.line
+            self.feed = self._feed_one
 
     def summary(self) -> RequestSummary:
         """Sizes and times for the request log; `prompt_tokens` is 0 for a request refused before it was counted."""
@@ -96,8 +102,19 @@ class Slot:
             total_seconds=time.monotonic() - self.arrived,
         )
 
-    def feed(self, chunk: TokenChunk) -> None:
-        """Take news from the engine. After an ending, or a stop string, nothing more is accepted."""
+    def _feed_one(self, chunk: TokenChunk) -> None:
+        """`_feed` for one token in mid-stream, where nothing is held back and no details are kept."""
+        tokens = chunk.tokens
+        if len(tokens) != 1 or chunk.finish is not None or chunk.error is not None:
+            self._feed(chunk)
+            return
+        token, logprobs = tokens[0], chunk.logprobs
+        text = self._step(token)
+        self.generated += 1
+        self._texts.append(text)
+        self._data += self._line(token, text, None if logprobs is None else logprobs[0])
+
+    def _feed(self, chunk: TokenChunk) -> None:
         tokens = chunk.tokens
         if chunk.finish is None and chunk.error is None:
             self.generated += len(tokens)
@@ -106,7 +123,7 @@ class Slot:
                 self._end(piece, FinishReason.STOP, None)
             elif piece is not None:
                 self._keep(piece)
-                self._data += self._write(piece)
+                self._data += self._writer.write(piece)
         else:
             self._last_chunk(chunk)
 
@@ -130,13 +147,13 @@ class Slot:
     def _refuse(self, error: DjlTrtllmError) -> None:
         self.finish = FinishReason.ERROR
         self._failure = error
-        self._ended = True
+        self.ended = True
+        self._flowing = False
 
     def _keep(self, piece: Piece) -> None:
         self._texts += piece.texts
-        if self._tokens is not None and self._pieces is not None:
+        if self._tokens is not None:
             self._tokens += piece.tokens
-            self._pieces += piece.texts
             if self._logprobs is not None and piece.logprobs is not None:
                 self._logprobs += piece.logprobs
 
@@ -148,7 +165,8 @@ class Slot:
             self._keep(piece)
         self.finish = reason
         self._data += self._writer.end(piece, self._ending(reason, error))
-        self._ended = True
+        self.ended = True
+        self._flowing = False
 
     def _ending(self, reason: FinishReason, error: DjlTrtllmError | None) -> Ending:
         return Ending(
@@ -157,7 +175,7 @@ class Slot:
             prompt=self._request.prompt,
             usage=Usage(len(self._request.prompt_ids), self.generated),
             tokens=self._tokens or (),
-            texts=self._pieces or (),
+            texts=self._texts if self._tokens is not None else (),
             logprobs=self._logprobs,
             error=error,
         )
@@ -165,12 +183,7 @@ class Slot:
     @property
     def has_news(self) -> bool:
         """True when `take` would return a reply."""
-        return self._ended or bool(self._data)
-
-    @property
-    def ended(self) -> bool:
-        """True once no chunk can change anything any more; replies may still be waiting to be taken."""
-        return self._ended
+        return self.ended or bool(self._data)
 
     def take(self, most: int) -> str | Reply | None:
         """The reply of this step: None for no news, text in mid-stream, or a `Reply`.
@@ -178,20 +191,23 @@ class Slot:
         `most` is the number of characters one item can carry; what is over it waits for the next step.
         """
         data = self._data
-        if not data and not self._ended:
-            return None
-        if len(data) > most:
-            self._data = data[most:]
-            data = data[:most]
-            last = False
-        else:
+        if self._flowing and len(data) <= most:
             self._data = ""
-            last = self._ended
+            return data or None
+        return self._take_carefully(data, most)
+
+    def _take_carefully(self, data: str, most: int) -> str | Reply | None:
+        """`take` for the first and the last reply, and for one that has to be cut."""
+        if not data and not self.ended:
+            return None
+        self._data = data[most:]
+        last = self.ended and not self._data
         if self._started:
-            return Reply(data, last=True) if last else data
+            return Reply(data[:most], last=True) if last else data[:most]
         self._started = True
+        self._flowing = not self.ended
         self.first_reply = time.monotonic()
-        return Reply(data, last, self._failure, self._content_type)
+        return Reply(data[:most], last, self._failure, self._content_type)
 
 
 Replies = Sequence["str | Reply | None"]

@@ -7,7 +7,7 @@ the rule that every generated token is reported exactly once and that the texts,
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from djl_trtllm.formats.base import Piece
@@ -19,9 +19,14 @@ NO_TOKEN = -1
 
 
 class TextStream(Protocol):
-    """What a slot needs: pieces in order, and whether a stop string was met."""
+    """What a slot needs: pieces in order, and whether a stop string was met.
+
+    `step`, where there is one, takes one token, holds nothing back and returns its text; it may be used instead of
+    `push`. The common case then costs no lists.
+    """
 
     stopped: bool
+    step: Callable[[int], str] | None
 
     def push(self, tokens: Sequence[int], logprobs: Sequence[float] | None) -> Piece | None:
         """Take new tokens; return those whose text is certain now, or None."""
@@ -35,20 +40,20 @@ class TextStream(Protocol):
 class PlainStream:
     """Every token is released at once; undecided bytes surface with a later token, or with the last one."""
 
-    __slots__ = ("_detokenizer", "_step", "stopped")
+    __slots__ = ("_detokenizer", "step", "stopped")
 
     def __init__(self, detokenizer: Detokenizer) -> None:
         self._detokenizer = detokenizer
-        self._step = detokenizer.step
+        self.step: Callable[[int], str] | None = detokenizer.step
         self.stopped = False
 
     def push(self, tokens: Sequence[int], logprobs: Sequence[float] | None) -> Piece | None:
         """Decode `tokens`; none is held back."""
-        return Piece(tokens, [*map(self._step, tokens)], logprobs)
+        return Piece(tokens, [*map(self._detokenizer.step, tokens)], logprobs)
 
     def finish(self, tokens: Sequence[int], logprobs: Sequence[float] | None) -> Piece | None:
         """Decode the last tokens; the last of them carries the detokenizer's tail."""
-        texts = [*map(self._step, tokens)]
+        texts = [*map(self._detokenizer.step, tokens)]
         tail = self._detokenizer.flush()
         if texts:
             texts[-1] += tail
@@ -63,13 +68,14 @@ class StoppingStream:
     before the stop, and tokens wholly inside the stop are released with no text. Later tokens are dropped.
     """
 
-    __slots__ = ("_detokenizer", "_held", "_matcher", "_safe", "stopped")
+    __slots__ = ("_detokenizer", "_held", "_matcher", "_safe", "step", "stopped")
 
     def __init__(self, detokenizer: Detokenizer, stops: Sequence[str]) -> None:
         self._detokenizer = detokenizer
         self._matcher = StopMatcher(stops)
         self._held: deque[tuple[int, str, float | None]] = deque()
         self._safe = ""
+        self.step: Callable[[int], str] | None = None
         self.stopped = False
 
     def push(self, tokens: Sequence[int], logprobs: Sequence[float] | None) -> Piece | None:

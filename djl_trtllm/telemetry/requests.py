@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 log = logging.getLogger(__name__)
@@ -22,23 +23,22 @@ class RequestSummary:
 
 
 class RequestLog:
-    """Writes one line a request where `enabled` (option log_requests=sizes), and counts them either way."""
+    """Writes one line a step that ended requests, where `enabled` (option log_requests=sizes); counts them anyway."""
 
     def __init__(self, enabled: bool) -> None:
         self._enabled = enabled and log.isEnabledFor(logging.INFO)
         self.count = 0
 
-    def ended(self, request: RequestSummary) -> None:
-        """Record one request that has had its last reply."""
-        self.count += 1
-        if self._enabled:
-            log.info(
-                "request %d: %s, status %d, %d + %d tokens, first reply %.3f s, total %.3f s",
-                request.id,
-                request.reason,
-                request.status,
-                request.prompt_tokens,
-                request.generated_tokens,
-                request.first_reply_seconds,
-                request.total_seconds,
-            )
+    def ended(self, requests: Sequence[RequestSummary]) -> None:
+        """Record requests that have had their last reply."""
+        self.count += len(requests)
+        if self._enabled and requests:
+            log.info("ended: %s", "; ".join(map(_line, requests)))
+
+
+def _line(request: RequestSummary) -> str:
+    return (
+        f"request {request.id} {request.reason} status {request.status} "
+        f"{request.prompt_tokens}+{request.generated_tokens} tokens "
+        f"first reply {request.first_reply_seconds:.3f} s total {request.total_seconds:.3f} s"
+    )
