@@ -12,26 +12,66 @@ import threading
 from collections.abc import Callable
 
 WORKER_LINE = re.compile(
-    r"(?P<level>\w+) W-\d+-.*?-std(?:out|err): (?:\[\d+,(?P<rank>\d+)\]<\w+>: ?)?(?P<text>.*)"
+    r"(?P<level>\w+) (?P<worker>W-\d+-.*?-std(?:out|err)): (?:\[\d+,(?P<rank>\d+)\]<\w+>: ?)?(?P<text>.*)"
 )
 PYTHON_LEVEL = re.compile(r"(?:INFO|WARNING|ERROR|DEBUG|CRITICAL)::")
-CHATTER = re.compile(
-    r"(?:\S*::)?(?:\d+ - )?(?:djl_python_engine started with args|Python engine started\.)"
-    r"|\w+ (?:Start process|Stop process|ReaderThread\(|Model \[)"
-    r"|\tat |\t?Caused by:|\t\.\.\. "
+WORKER_CHATTER = re.compile(
+    r"(?:\d+ - )?(?:djl_python_engine started with args|Python engine started\.|Python process finished)"
 )
+JAVA_CHATTER = re.compile(
+    r"Start process|Stop process|ReaderThread\(|Model \[|Model: .* was not closed|Creating new python process"
+    r"|Failure count|Process not started|Connection channel is null|predict\[init=true\]"
+)
+JAVA_LEVEL = re.compile(r"(?:INFO|WARN|ERROR) ")
+STACK = re.compile(r"\s+at |\s*Caused by: |\s+\.\.\. ")
+DIED = "Python engine process died"
+DISCONNECTED = "ValueError: Connection disconnected"
+"""How a worker of every DJL version says that Java has closed its socket: its ordinary end."""
+LOGGING_ARGUMENTS = re.compile(r"Arguments: \((.+),\)")
+"""Where DJL 0.25.0 shows a handler's exception: its own call of logging.exception fails, and logging reports that."""
 
 
-def readable(line: str) -> str | None:
-    """Return what a person should see of one log line, or None for a line without news."""
-    found = WORKER_LINE.fullmatch(line)
-    text = found["text"] if found else line
-    if not text.strip() or CHATTER.match(text):
-        return None
-    if not found:
-        return f"djl: {text.partition(' ')[2] if text.startswith(('INFO ', 'WARN ', 'ERROR ')) else text}"
-    who = f"worker {found['rank']}" if found["rank"] not in (None, "0") else "worker"
-    return f"{who}: {PYTHON_LEVEL.sub('', text, count=1)}"
+class Reader:
+    """Turns log lines into lines for a person. `failure` is the last Python exception that a worker printed."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._tracebacks: dict[str, list[str]] = {}
+        self.failure = ""
+
+    def line(self, line: str) -> None:
+        """Take one line of Java's log."""
+        found = WORKER_LINE.fullmatch(line)
+        if found is None:
+            self._java(line)
+            return
+        who = f"worker {found['rank']}" if found["rank"] not in (None, "0") else "worker"
+        self._worker(f"{found['worker']} {who}", who, PYTHON_LEVEL.sub("", found["text"], count=1))
+
+    def _java(self, line: str) -> None:
+        text = JAVA_LEVEL.sub("", line, count=1)
+        if text.strip() and not STACK.match(text) and not JAVA_CHATTER.match(text):
+            self._say(f"djl: {text}")
+
+    def _worker(self, stream: str, who: str, text: str) -> None:
+        """Hand a worker's line on; a traceback is held until its last line tells what it is about."""
+        held = self._tracebacks.get(stream)
+        if held is not None:
+            held.append(text)
+            if text[:1] in ("", " ", "\t") or text.startswith("Traceback "):
+                return
+            del self._tracebacks[stream]
+            if text == DISCONNECTED:
+                return
+            self.failure = text
+            for one in held:
+                self._say(f"{who}: {one}")
+        elif text == DIED or text.startswith("Traceback "):
+            self._tracebacks[stream] = [text]
+        elif text.strip() and not WORKER_CHATTER.match(text):
+            if logged := LOGGING_ARGUMENTS.fullmatch(text):
+                self.failure = logged[1]
+            self._say(f"{who}: {text}")
 
 
 class JavaLog:
@@ -40,12 +80,15 @@ class JavaLog:
     def __init__(self, say: Callable[[str], None]) -> None:
         self._read_fd, self.write_fd = os.pipe()
         self._say = say
+        self.reader = Reader(self._pass_on)
         self.quiet = False
         threading.Thread(target=self._run, name="java-log", daemon=True).start()
+
+    def _pass_on(self, text: str) -> None:
+        if not self.quiet:
+            self._say(text)
 
     def _run(self) -> None:
         with open(self._read_fd, encoding="utf-8", errors="replace") as lines:  # noqa: PTH123  a descriptor
             for line in lines:
-                text = readable(line.rstrip("\n"))
-                if text is not None and not self.quiet:
-                    self._say(text)
+                self.reader.line(line.rstrip("\n"))

@@ -9,6 +9,7 @@ import shutil
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from djl_trtllm.local.java_log import JavaLog
 Say = Callable[[str], None]
 
 EXAMPLE_BODY = '{"inputs": "Once upon a time", "parameters": {"max_new_tokens": 60}, "stream": true}'
+NO_NEWS = ("invoke handler failure", "prediction failure")
+"""What DJL makes of an exception in a load call: 0.34.0 and 0.25.0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +118,21 @@ class _Run:
             self.engine.load(model.directory, model.engine, model.options)
         except LoadError as problem:
             if not self.server.should_exit:
-                self.failure = problem
+                self.failure = self._telling(problem)
                 loop.call_soon_threadsafe(self.server.stop)
             return
         loop.call_soon_threadsafe(self._open, model)
+
+    def _telling(self, problem: LoadError) -> LoadError:
+        """Return the worker's own exception where DJL replaced it by a sentence that says nothing."""
+        if str(problem) not in NO_NEWS and not str(problem).startswith("Python stream closed"):
+            return problem
+        deadline = time.monotonic() + 1.0
+        while not self.log.reader.failure and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if not self.log.reader.failure:
+            return LoadError(f"The worker ended while it loaded the model: {problem}.")
+        return LoadError(f"The worker failed while it loaded the model: {self.log.reader.failure}")
 
     def _open(self, model: Deployment) -> None:
         from djl_trtllm.local.gate import Gate
@@ -185,7 +199,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return http.listen(host, port)
     except OSError as problem:
-        reason = problem.strerror or str(problem)
+        reason = os.strerror(problem.errno) if problem.errno else str(problem)
         raise LoadError(
             f"Cannot listen on {host} port {port} ({reason}): choose another with --port."
         ) from problem
