@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from pathlib import Path
 
 from djl_trtllm.core import CompiledModel
 from djl_trtllm.engines.openvino.run import OpenVINOEngine
-from tests.support.compiled import compiled, tiny_engine_options
+from djl_trtllm.options import sources
+from djl_trtllm.options.table import Options
+from tests.support import tiny
+from tests.support.model_dirs import tiny_options
 
 KV_TOKENS = 1024
+
+
+@functools.cache
+def compiled(family: str) -> CompiledModel:
+    """The compiled tiny model of a family."""
+    return CompiledModel(tiny.compiled(family), f"tiny {family}")
+
+
+def tiny_engine_options(family: str = "llama", **more: object) -> Options:
+    """Options for an engine over a tiny model: exact, 64 MiB of KV cache."""
+    return sources.read({name: str(value) for name, value in tiny_options(family, **more).items()}, {})
 
 
 def openvino_engine(scratch: Path, eos: int | None = None, **options: object) -> OpenVINOEngine:

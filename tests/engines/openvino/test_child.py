@@ -14,7 +14,7 @@ import pytest
 from djl_trtllm.engines.openvino import child
 from djl_trtllm.engines.openvino import messages as m
 from djl_trtllm.engines.openvino.link import Link
-from tests.support.compiled import compiled
+from tests.support.engines import compiled
 
 
 def start(model: Path) -> m.Start:

@@ -18,7 +18,7 @@ from djl_trtllm.engines.openvino.child import construct
 from djl_trtllm.engines.openvino.link import Link
 from djl_trtllm.engines.openvino.loop import BrokenPipelineError, Loop, first_line, out_of_memory
 from djl_trtllm.engines.openvino.sampling import sequenced
-from tests.support.compiled import compiled
+from tests.support.engines import compiled
 
 
 class Status(enum.Enum):

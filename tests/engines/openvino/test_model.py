@@ -7,7 +7,7 @@ import pytest
 
 from djl_trtllm.engines.openvino.model import read_facts
 from djl_trtllm.errors import ArtifactError
-from tests.support.compiled import compiled
+from tests.support.engines import compiled
 
 GRAPH = """<net>
 <data variable_id="a" variable_type="f32" variable_shape="?,2,?,32" />

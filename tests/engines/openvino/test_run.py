@@ -25,8 +25,7 @@ from djl_trtllm.engines.supervisor import Supervisor
 from djl_trtllm.errors import ArtifactError, EngineRestarting, GenerationFailed, LoadError, OutOfMemory
 from tests.support import tiny
 from tests.support.collector import Collector, eventually
-from tests.support.compiled import compiled, tiny_engine_options
-from tests.support.engines import openvino_engine
+from tests.support.engines import compiled, openvino_engine, tiny_engine_options
 
 pytestmark = pytest.mark.compile
 
