@@ -11,6 +11,7 @@ from djl_trtllm.core import FinishReason, Request, SamplingParams, Usage
 from djl_trtllm.errors import EngineRestarting
 from djl_trtllm.formats.base import Ending, Piece
 from djl_trtllm.formats.jsonlines_format import JsonLinesWriter
+from djl_trtllm.formats.token_json import TokenJson
 
 PROMPT = 'Say "hi"\n'
 
@@ -25,7 +26,7 @@ def request(**changes: object) -> Request:
 
 
 def writer(**changes: object) -> JsonLinesWriter:
-    return JsonLinesWriter(request(**changes), frozenset({2}))
+    return JsonLinesWriter(request(**changes), TokenJson(frozenset({2})))
 
 
 def ending(reason: FinishReason = FinishReason.STOP, error: EngineRestarting | None = None) -> Ending:
@@ -36,7 +37,7 @@ def test_golden_bytes() -> None:
     lines = writer()
     assert lines.content_type == "application/jsonlines"
     assert lines.write(Piece([304], [' "hi"\n'], [-0.25])) == (
-        '{"token":{"id":304,"text":" \\"hi\\"\\n","log_prob":-0.25}}\n'
+        '{"token":{"id":304,"text":" \\"hi\\"\\n","log_prob":-0.250000}}\n'
     )
     assert lines.write(Piece([7, 2], ["é", ""], None)) == (
         '{"token":{"id":7,"text":"é","log_prob":null}}\n'
@@ -44,15 +45,15 @@ def test_golden_bytes() -> None:
     )
     assert lines.write(Piece([], [], None)) == ""
     assert lines.end(Piece([2], ["."], [0.0]), ending()) == (
-        '{"token":{"id":2,"text":".","log_prob":0,"special_token":true},"generated_text":"hi é"}\n'
+        '{"token":{"id":2,"text":".","log_prob":0.000000,"special_token":true},"generated_text":"hi é"}\n'
     )
 
 
 def test_golden_bytes_with_everything() -> None:
     lines = writer(details=True, return_full_text=True)
     assert lines.end(Piece([5, 6], ["a", "b"], [0.0, -1e-09]), ending(FinishReason.LENGTH)) == (
-        '{"token":{"id":5,"text":"a","log_prob":0}}\n'
-        '{"token":{"id":6,"text":"b","log_prob":-1e-09},"generated_text":"Say \\"hi\\"\\nhi é",'
+        '{"token":{"id":5,"text":"a","log_prob":0.000000}}\n'
+        '{"token":{"id":6,"text":"b","log_prob":-0.000000},"generated_text":"Say \\"hi\\"\\nhi é",'
         '"details":{"finish_reason":"length","generated_tokens":3,"inputs":"Say \\"hi\\"\\n"}}\n'
     )
 
@@ -140,6 +141,6 @@ def test_any_tokens_are_a_valid_line_each(
         if not with_logprobs or not math.isfinite(log_prob) or abs(log_prob) >= 1e30:
             assert token["log_prob"] is None
         else:
-            assert token["log_prob"] == pytest.approx(log_prob, rel=1e-6)
+            assert token["log_prob"] == pytest.approx(log_prob, rel=1e-6, abs=1e-6)
     assert all("generated_text" not in line for line in parsed[:-1])
     assert ("error" in parsed[-1]) is (error is not None)

@@ -6,7 +6,7 @@ from djl_trtllm.core import Request, SamplingParams
 from djl_trtllm.errors import InvalidRequest
 from djl_trtllm.formats.json_format import JsonWriter
 from djl_trtllm.formats.jsonlines_format import JsonLinesWriter
-from djl_trtllm.formats.registry import NAMES, writer
+from djl_trtllm.formats.registry import NAMES, Writers
 
 
 def request(name: str) -> Request:
@@ -15,10 +15,10 @@ def request(name: str) -> Request:
 
 def test_formats_by_name() -> None:
     assert NAMES == ("json", "jsonlines")
-    assert isinstance(writer(request("json"), frozenset()), JsonWriter)
-    assert isinstance(writer(request("jsonlines"), frozenset()), JsonLinesWriter)
+    assert isinstance(Writers(frozenset()).make(request("json")), JsonWriter)
+    assert isinstance(Writers(frozenset()).make(request("jsonlines")), JsonLinesWriter)
 
 
 def test_an_unknown_format_is_refused_with_the_choices() -> None:
     with pytest.raises(InvalidRequest, match=r"'xml' is not known; it is one of json, jsonlines\."):
-        writer(request("xml"), frozenset())
+        Writers(frozenset()).make(request("xml"))
