@@ -80,9 +80,11 @@ class EngineRequest:
     sampling: SamplingParams
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TokenChunk:
-    """News of one sequence: new tokens, and at most one ending.
+    """News of one sequence: new tokens, and at most one ending. Never changed once made.
+
+    Not `frozen`, because making a frozen one takes three times as long, and there is one a token.
 
     `logprobs` (natural log, one per token) only when asked for; always finite. `finish` and `error` exclude
     each other; after a chunk with either, nothing more comes for that id. An EOS token is part of `tokens`.
@@ -95,7 +97,7 @@ class TokenChunk:
     error: DjlTrtllmError | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Usage:
     """Token counts of one finished request."""
 

@@ -6,6 +6,7 @@ would fail every listed request, and replace the message of a failed load (obser
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from typing import TYPE_CHECKING
@@ -59,5 +60,8 @@ def _load(inputs: Input) -> Output | None:
     except Exception as error:
         log.exception("the model was not loaded")
         return Output(code=503, message=f"The model was not loaded: {type(error).__name__}, see the log.")
+    # What loading made lives as long as the worker; the collector need not look at it again in every step.
+    gc.collect()
+    gc.freeze()
     _wire = Wire(lmi_codes=_service.options.error_codes == "lmi")
     return None

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from djl_trtllm.core import FinishReason, Request, TokenChunk, Usage
 from djl_trtllm.errors import DjlTrtllmError, InternalError
 from djl_trtllm.formats.base import Ending, Piece, Writer
-from djl_trtllm.rolling_batch.text_stream import TextStream
+from djl_trtllm.rolling_batch.text_stream import NO_TOKEN, TextStream
 from djl_trtllm.telemetry.requests import RequestSummary
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     """A reply that is more than text in mid-stream: the first, the last, or an error.
 
@@ -108,16 +108,15 @@ class Slot:
         if len(tokens) != 1 or chunk.finish is not None or chunk.error is not None:
             self._feed(chunk)
             return
-        token, logprobs = tokens[0], chunk.logprobs
+        token = tokens[0]
+        logprobs = chunk.logprobs
         text = self._step(token)
-        self.generated += 1
         self._texts.append(text)
         self._data += self._line(token, text, None if logprobs is None else logprobs[0])
 
     def _feed(self, chunk: TokenChunk) -> None:
         tokens = chunk.tokens
         if chunk.finish is None and chunk.error is None:
-            self.generated += len(tokens)
             piece = self._stream.push(tokens, chunk.logprobs)
             if self._stream.stopped:
                 self._end(piece, FinishReason.STOP, None)
@@ -135,7 +134,6 @@ class Slot:
         if not self._begun:
             self._refuse(chunk.error or InternalError("The request ended before it was started."))
             return
-        self.generated += len(chunk.tokens)
         piece = self._stream.finish(chunk.tokens, chunk.logprobs)
         if self._stream.stopped:
             self._end(piece, FinishReason.STOP, None)
@@ -163,6 +161,9 @@ class Slot:
             return
         if piece is not None:
             self._keep(piece)
+        self.generated = len(self._texts)
+        if piece is not None and piece.tokens[-1] == NO_TOKEN:
+            self.generated -= 1
         self.finish = reason
         self._data += self._writer.end(piece, self._ending(reason, error))
         self.ended = True

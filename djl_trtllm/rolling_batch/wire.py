@@ -69,15 +69,15 @@ class Wire:
         output = Output()
         items: list[bytes] = []
         add = items.append
-        for index, reply in enumerate(replies):
+        for reply in replies:
             if reply is None:
                 add(idle)
             elif isinstance(reply, str):
-                data = _utf8(reply)
+                data = _utf8(reply) if not reply.isascii() else reply.encode()
                 size = len(data)
                 add((heads[size] if size < _SMALL else self._opening(size)) + data + more)
             else:
-                add(self._item(output, index, reply))
+                add(self._item(output, len(items), reply))
         if items:
             output.content = PairList(self._keys[: len(items)], items)
         return output

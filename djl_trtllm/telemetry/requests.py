@@ -9,7 +9,7 @@ from dataclasses import dataclass
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RequestSummary:
     """One ended request. Times are seconds since its arrival; `status` is what the client's error says, or 200."""
 
