@@ -42,6 +42,7 @@ def handle(inputs: Input) -> Output | None:
         return _wire.whole(_service.answer(_wire.single(inputs)))
     except Exception as error:
         log.error("a step failed: %s", logs.describe(error))
+        _service.reset()
         return _wire.failed(
             inputs, InternalError("The server failed while answering; send the request again.")
         )

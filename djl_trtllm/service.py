@@ -36,14 +36,11 @@ log = logging.getLogger(__name__)
 class Service:
     """A loaded model and the loop around it. `options` is what it was loaded with."""
 
-    def __init__(
-        self, options: Options, tokenizer: Tokenizer, loop: RollingBatch, engine: Engine, inbox: QueueInbox
-    ) -> None:
+    def __init__(self, options: Options, tokenizer: Tokenizer, loop: RollingBatch, engine: Engine) -> None:
         self.options = options
         self.tokenizer = tokenizer
         self._loop = loop
         self._engine = engine
-        self._inbox = inbox
 
     @property
     def rolling(self) -> bool:
@@ -57,8 +54,8 @@ class Service:
 
     @property
     def lost(self) -> bool:
-        """True once the engine is gone for good: the worker can only be replaced."""
-        return self._inbox.death is not None
+        """True once the engine is gone for good and its clients were told: the worker can only be replaced."""
+        return self._loop.over
 
     def step(self, step: Step) -> Replies:
         """Answer one step of the rolling batch."""
@@ -67,6 +64,10 @@ class Service:
     def answer(self, arrivals: Sequence[Arrival]) -> list[Answer]:
         """Answer requests whole."""
         return answer(self._loop, arrivals)
+
+    def reset(self) -> None:
+        """Forget every request, after a step that could not be answered."""
+        self._loop.reset()
 
     def limits_line(self) -> str:
         """The limits in force and what set each, for the log."""
@@ -180,7 +181,7 @@ def _open(
             # A damaged file explains whatever the engine said of it, so its verdict comes first.
             if verdict is not None:
                 verdict.result()
-    return Service(options, tokenizer, loop, engine, inbox)
+    return Service(options, tokenizer, loop, engine)
 
 
 def _loop(

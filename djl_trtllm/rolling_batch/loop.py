@@ -58,6 +58,8 @@ class RollingBatch:
         self._ids = itertools.count(1)
         self._slots: list[Slot] = []
         self._ending = False
+        self.over = False
+        """True once the engine's death has been answered to everybody who was listed."""
         self._live: dict[int, Slot] = {}
         self._submitting = threading.Lock()
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="prepare")
@@ -74,6 +76,11 @@ class RollingBatch:
         self._advance()
         return self._emit()
 
+    def reset(self) -> None:
+        """Forget every request: DJL has had, or will never take, an answer to each."""
+        self._void(self._slots)
+        self._slots = []
+
     def close(self) -> None:
         """Void everything and stop the preparation threads. The engine is closed by its owner."""
         self._void(self._slots)
@@ -82,7 +89,7 @@ class RollingBatch:
     def _receive(self, step: Step) -> list[tuple[Slot, Arrival]]:
         expected = step.size - len(step.arrivals)
         if step.reset or expected != len(self._slots):
-            self._void(self._slots)
+            self.reset()
             self._slots = [self._lost() for _ in range(expected)]
         fresh = [(Slot(next(self._ids)), arrival) for arrival in step.arrivals]
         self._slots += [slot for slot, _ in fresh]
@@ -147,6 +154,7 @@ class RollingBatch:
         for slot in self._live.values():
             self._fail(slot, death)
         self._live.clear()
+        self.over = True
 
     def _fail(self, slot: Slot, error: DjlTrtllmError) -> None:
         slot.fail(error)

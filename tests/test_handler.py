@@ -1,0 +1,157 @@
+"""DJL's entry point: loads once, answers, never raises."""
+
+from __future__ import annotations
+
+import pytest
+from djl_python.inputs import Input
+
+from djl_trtllm import handler, service
+from djl_trtllm.errors import OptionsError
+from djl_trtllm.rolling_batch.whole import answer
+from tests.support.java_side import JavaSide, decode_item
+from tests.support.loop import Rig, rig
+
+BODY = {"inputs": "the fox", "parameters": {"max_new_tokens": 3}, "stream": True}
+
+
+class FakeService:
+    """A service around a rig; `broken` makes its steps raise."""
+
+    def __init__(self, made: Rig) -> None:
+        self.options = made.options
+        self.rolling = made.options.rolling_batch != "disable"
+        self.broken = False
+        self.resets = 0
+        self._rig = made
+
+    @property
+    def active(self) -> int:
+        return self._rig.loop.active
+
+    @property
+    def lost(self) -> bool:
+        return self._rig.loop.over
+
+    def step(self, step):
+        if self.broken:
+            raise ZeroDivisionError("secret prompt text")
+        return self._rig.loop.step(step)
+
+    def answer(self, arrivals):
+        return answer(self._rig.loop, arrivals)
+
+    def reset(self):
+        self.resets += 1
+        self._rig.loop.reset()
+
+
+@pytest.fixture
+def fresh(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(handler, "_service", None)
+    monkeypatch.setattr(handler, "_wire", handler.Wire())
+
+
+def loaded(monkeypatch: pytest.MonkeyPatch, made: Rig) -> FakeService:
+    fake = FakeService(made)
+    monkeypatch.setattr(service, "load", lambda properties, environ, chars: fake)
+    assert handler.handle(Input()) is None
+    return fake
+
+
+def test_the_empty_call_loads_and_steps_are_answered(fresh, monkeypatch):
+    with rig() as made:
+        loaded(monkeypatch, made)
+        java = JavaSide(handler.handle)
+        client = java.send(BODY)
+        java.run()
+        assert handler.handle(Input()) is None, "a second load call changes nothing"
+    assert len(client.lines) == 3
+
+
+def test_a_failed_load_is_answered_with_its_reason(fresh, monkeypatch):
+    def fail(*_):
+        raise OptionsError("max_input_len=many is no number.", "quantize=int3 is unknown.")
+
+    monkeypatch.setattr(service, "load", fail)
+    output = handler.handle(Input())
+    assert (output.code, output.message) == (
+        503,
+        "max_input_len=many is no number. quantize=int3 is unknown.",
+    )
+
+
+def test_a_defect_while_loading_is_answered_too(fresh, monkeypatch):
+    monkeypatch.setattr(service, "load", lambda *_: 1 / 0)
+    output = handler.handle(Input())
+    assert output.code == 503
+    assert "ZeroDivisionError" in output.message
+
+
+def test_a_defect_in_a_step_fails_that_step_and_no_later_one(fresh, monkeypatch, caplog):
+    with rig() as made:
+        fake = loaded(monkeypatch, made)
+        java = JavaSide(handler.handle)
+        running = java.send({**BODY, "parameters": {"max_new_tokens": 400}})
+        fake.broken = True
+        java.step()
+        assert (running.code, running.done) == (500, True)
+        assert fake.resets == 1
+        fake.broken = False
+        client = java.send(BODY)
+        java.run()
+        assert len(client.lines) == 3
+    assert "secret" not in caplog.text
+
+
+def test_lmi_codes_by_option(fresh, monkeypatch):
+    with rig(error_codes="lmi") as made:
+        loaded(monkeypatch, made)
+        java = JavaSide(handler.handle)
+        client = java.send(b"{")
+        java.run()
+    assert client.code == 424
+
+
+def test_without_rolling_batch_each_call_is_answered_whole(fresh, monkeypatch):
+    with rig(rolling_batch="disable") as made:
+        loaded(monkeypatch, made)
+        inputs = Input()
+        inputs.properties["Content-Type"] = "application/json"
+        inputs.content.add(
+            key="data", value=bytearray(b'{"inputs": "the fox", "parameters": {"max_new_tokens": 4}}')
+        )
+        output = handler.handle(inputs)
+        assert output.code == 200
+        assert b"generated_text" in output.content.value_at(0)
+        inputs.content.values[0] = bytearray(b"{")
+        refused = handler.handle(inputs)
+    assert refused.code == 400
+
+
+def test_a_lost_engine_ends_the_worker_inside_a_call(fresh, monkeypatch):
+    class Ended(BaseException):
+        pass
+
+    def leave(status):
+        raise Ended(status)
+
+    monkeypatch.setattr(handler.os, "_exit", leave)
+    with rig() as made:
+        loaded(monkeypatch, made)
+        java = JavaSide(handler.handle)
+        made.engine.die()
+        client = java.send(BODY)
+        java.run()
+        assert client.code == 503, "the first to come after the death is still answered"
+        inputs = Input()
+        inputs.properties["batch_size"] = "1"
+        inputs.content.add(key="batch_000.data", value=bytearray(b"{}"))
+        with pytest.raises(Ended):
+            handler.handle(inputs)
+
+
+def test_items_of_a_failed_step_are_codes(fresh):
+    inputs = Input()
+    inputs.properties["batch_size"] = "2"
+    output = handler.Wire().failed(inputs, OptionsError("No."))
+    assert [decode_item(bytes(v))["code"] for v in output.content.values] == ["503", "503"]
