@@ -99,9 +99,18 @@ def compiled_many(families: Sequence[str]) -> dict[str, Path]:
 
     The cache's own key decides whether they are there: a service with the same `dtype` finds them too.
     """
-    models = {family: str(checkpoint(family)) for family in families}
-    said = _run("build", {"cache": str(CACHE), "models": models})
-    return {family: Path(path) for family, path in json.loads(said.splitlines()[-1]).items()}
+    return _build({family: (checkpoint(family), {}) for family in families})
+
+
+def variants(family: str, options: Mapping[str, Mapping[str, object]]) -> dict[str, Path]:
+    """One family compiled with several sets of options, by name."""
+    return _build({name: (checkpoint(family), more) for name, more in options.items()})
+
+
+def _build(jobs: Mapping[str, tuple[Path, Mapping[str, object]]]) -> dict[str, Path]:
+    rows = {name: [str(model), {"dtype": "fp32", **more}] for name, (model, more) in jobs.items()}
+    said = _run("build", {"cache": str(CACHE), "jobs": rows})
+    return {name: Path(path) for name, path in json.loads(said.splitlines()[-1]).items()}
 
 
 def _run(command: str, job: Mapping[str, object]) -> str:

@@ -173,8 +173,8 @@ def answer(jobs: Sequence[Mapping[str, Any]]) -> None:
         half.replace(out)
 
 
-def build(cache: str, models: Mapping[str, str]) -> None:
-    """Compile models through djl_trtllm's cache, and print where each one is: family -> directory."""
+def build(cache: str, jobs: Mapping[str, tuple[str, Mapping[str, Any]]]) -> None:
+    """Compile models with options through djl_trtllm's cache, and print where each one is: name -> directory."""
     from djl_trtllm.compile.cache import CacheSettings, ensure
     from djl_trtllm.core import Progress
     from djl_trtllm.engines.openvino import build_child, build_process
@@ -194,18 +194,18 @@ def build(cache: str, models: Mapping[str, str]) -> None:
     build_process.run = here
     progress = build_child.Reporter(sys.stdout.buffer)
     made = {}
-    for family, model in models.items():
-        options = Options(model_id=model, cache_dir=cache, dtype="fp32")
+    for name, (model, more) in jobs.items():
+        options = Options(model_id=model, cache_dir=cache, **more)
         checkpoint = locate(options, {}, progress)
         plan = openvino_compile.plan(checkpoint, options)
-        made[family] = ensure(
+        made[name] = ensure(
             plan,
             Solo(),
             lambda out, news, c=checkpoint, o=options: openvino_compile.build(c, o, out, news),
             CacheSettings.of(options, {}),
             progress,
         ).path
-    print(json.dumps({family: str(path) for family, path in made.items()}))
+    print(json.dumps({name: str(path) for name, path in made.items()}))
 
 
 if __name__ == "__main__":

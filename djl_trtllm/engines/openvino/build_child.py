@@ -7,6 +7,7 @@ had, the end of stdin does.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import shutil
 import signal
@@ -24,7 +25,8 @@ from djl_trtllm.errors import CompileError, OutOfMemory, UnsupportedModel
 
 _PR_SET_PDEATHSIG = 1
 _NO_MEMORY = ("bad_alloc", "DefaultCPUAllocator", "Cannot allocate memory", "not enough memory")
-_NO_SPACE = ("No space left on device",)
+_NOT_WRITTEN = ("iostream error", "No space left on device")
+_NEARLY_FULL = 64 << 20
 
 
 class Reporter:
@@ -111,8 +113,11 @@ def _failed(error: BaseException, job: Job) -> Failed:
         return Failed("memory", [text])
     if isinstance(error, OSError) and error.errno is not None:
         return Failed("disk", [error.strerror or text], error.errno)
-    if any(words in text for words in _NO_SPACE):
-        return Failed("disk", [_NO_SPACE[0]], 28)
+    if any(words in text for words in _NOT_WRITTEN):
+        # C++ streams do not say why a write failed; a disk that is nearly full now was full then.
+        full = shutil.disk_usage(job.out).free < _NEARLY_FULL
+        code = errno.ENOSPC if full else errno.EIO
+        return Failed("disk", [os.strerror(code)], code)
     if isinstance(error, (CompileError, UnsupportedModel)):
         kind = "unsupported" if isinstance(error, UnsupportedModel) else "build"
         return Failed(kind, list(error.problems))

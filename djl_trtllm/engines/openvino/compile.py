@@ -85,7 +85,7 @@ def build(checkpoint: Checkpoint, options: Options, out: Path, progress: Progres
         smoothquant_alpha=options.smoothquant_alpha,
         calib_dataset=options.calib_dataset,
         calib_size=options.calib_size,
-        position_factor=options.rotary_scaling_factor or 1.0,
+        position_factor=overrides.position_factor(family(checkpoint), options),
     )
     build_process.run(job, progress)
 

@@ -17,7 +17,8 @@ from djl_trtllm.model.families import Family
 if TYPE_CHECKING:
     from djl_trtllm.options.table import Options
 
-_ROTARY = ("rotary_base", "rotary_scaling_type", "rotary_scaling_factor")
+_SCALING = ["rotary_scaling_type", "rotary_scaling_factor"]
+_ROTARY = ["rotary_base", *_SCALING]
 _logger = logging.getLogger(__name__)
 
 
@@ -38,12 +39,29 @@ def check(checkpoint: Checkpoint, kind: Family, options: Options) -> None:
 
 
 def effective(kind: Family, values: Mapping[str, object]) -> dict[str, object]:
-    """Leave out rotary options that mean nothing for the family, and say so."""
+    """Leave out rotary options that mean nothing for the family or this runtime, and say so."""
     unused = [name for name in _ROTARY if not kind.rotary] + ([] if kind.rotary_dim else ["rotary_dim"])
     for name in unused:
         if name in values:
             _logger.warning("option.%s has no effect: %s models have no such parameter", name, kind.title)
+    if values.get("rotary_scaling_type") == "dynamic" and kind.rotary:
+        _logger.warning(
+            "option.rotary_scaling_type=dynamic has no effect: an OpenVINO model keeps one rotary table, so texts"
+            " stay within the positions the checkpoint was made for; linear stretches them"
+        )
+        unused += _SCALING
     return {name: value for name, value in values.items() if name not in unused}
+
+
+def position_factor(kind: Family, options: Options) -> float:
+    """Return how much longer than the checkpoint says a text may become."""
+    return options.rotary_scaling_factor or 1.0 if _stretched(kind, options) else 1.0
+
+
+def _stretched(kind: Family, options: Options) -> bool:
+    # A dynamic table depends on the length of the text. The exporter traces one length and freezes it: compared
+    # with transformers, 1,500 tokens on 1,024 positions give other logits, up to 1,024 the same.
+    return kind.rotary and options.rotary_scaling_type == "linear"
 
 
 def patched(checkpoint: Checkpoint, kind: Family, options: Options) -> dict[str, object] | None:
@@ -53,8 +71,8 @@ def patched(checkpoint: Checkpoint, kind: Family, options: Options) -> dict[str,
         config["rotary_dim"] = options.rotary_dim
     if kind.rotary and options.rotary_base is not None:
         _set_rotary(config, "rope_theta", options.rotary_base)
-    if kind.rotary and options.rotary_scaling_type is not None:
-        _set_scaling(config, options.rotary_scaling_type, options.rotary_scaling_factor or 1.0)
+    if _stretched(kind, options):
+        _set_scaling(config, options.rotary_scaling_factor or 1.0)
     return config if config != checkpoint.config else None
 
 
@@ -69,8 +87,8 @@ def _set_rotary(config: dict[str, object], name: str, value: float) -> None:
         config[name] = value
 
 
-def _set_scaling(config: dict[str, object], kind: str, factor: float) -> None:
-    scaling = {"rope_type": kind, "factor": factor}
+def _set_scaling(config: dict[str, object], factor: float) -> None:
+    scaling = {"rope_type": "linear", "factor": factor}
     nested = config.get("rope_parameters")
     if isinstance(nested, dict):
         kept = {name: nested[name] for name in ("rope_theta", "partial_rotary_factor") if name in nested}

@@ -1,0 +1,39 @@
+"""Compile a checkpoint with the real compiler: `python -m tests.support.real_build <checkpoint> <cache>`.
+
+Prints every stage, then whether it was a hit and where the model is.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from djl_trtllm.compile.cache import CacheSettings, ensure
+from djl_trtllm.core import Checkpoint, CompiledModel
+from djl_trtllm.engines.openvino.compile import build, plan
+from djl_trtllm.model.locate import locate
+from djl_trtllm.options.table import Options
+from djl_trtllm.ranks import Solo
+
+
+class Printed:
+    def stage(self, name: str, percent: float | None = None) -> None:
+        print(name, flush=True)
+
+
+def compile_model(model: Path, cache: Path, **more: object) -> CompiledModel:
+    options = Options(model_id=str(model), cache_dir=str(cache), **more)  # type: ignore[arg-type]
+    checkpoint = locate(options, {}, Printed())
+    assert isinstance(checkpoint, Checkpoint)
+    return ensure(
+        plan(checkpoint, options),
+        Solo(),
+        lambda out, progress: build(checkpoint, options, out, progress),
+        CacheSettings.of(options, {}),
+        Printed(),
+    )
+
+
+if __name__ == "__main__":
+    made = compile_model(Path(sys.argv[1]), Path(sys.argv[2]))
+    print("hit" if made.hit else "built", made.path, flush=True)
