@@ -26,9 +26,19 @@ from tests.support.toy_engine import ToyEngine, toy_limits
 TEXT = "the quick brown fox jumps over the lazy dog. größer, 日本語, 😀 naïve café. " * 20
 
 
+def tokenizer_files() -> list[Path]:
+    """The files a compiled model needs of its tokenizer."""
+    return sorted(_tokenizer_directory().iterdir())
+
+
 @functools.cache
 def tokenizer() -> Tokenizer:
     """A byte-level BPE tokenizer of 400 ids or so, trained on a few words."""
+    return Tokenizer.load(_tokenizer_directory())
+
+
+@functools.cache
+def _tokenizer_directory() -> Path:
     backend = Backend(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
@@ -40,7 +50,7 @@ def tokenizer() -> Tokenizer:
     backend.save(str(directory / "tokenizer.json"))
     facts = {"eos_token_ids": [0], "special_token_ids": [0], "vocab_size": backend.get_vocab_size()}
     (directory / "text.json").write_text(json.dumps(facts))
-    return Tokenizer.load(directory)
+    return directory
 
 
 class Rig:
