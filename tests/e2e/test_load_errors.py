@@ -22,7 +22,9 @@ def refusal(model: Path) -> str:
 
 
 def test_every_wrong_option_is_named_at_once(tmp_path: Path) -> None:
-    log = refusal(tiny_model(tmp_path, "llama", max_input_len="many", quantize="int3", openvino_precision="exakt"))
+    log = refusal(
+        tiny_model(tmp_path, "llama", max_input_len="many", quantize="int3", openvino_precision="exakt")
+    )
     for word in ("max_input_len", "many", "quantize", "int3", "openvino_precision", "exakt"):
         assert word in log
 
