@@ -7,6 +7,7 @@ child process, because it takes a gigabyte of memory for some seconds.
 from __future__ import annotations
 
 import importlib.util
+import secrets
 import shutil
 import subprocess
 import sys
@@ -53,7 +54,8 @@ def checkpoint(cache_dir: Path, progress: Progress) -> Path:
 def _make(source: Path, root: Path, target: Path, progress: Progress) -> None:
     for left in root.glob("building*"):
         shutil.rmtree(left, ignore_errors=True)
-    half = root / f"building-{NAME}"
+    # A name of its own: the child of a process that was killed may still be writing into the last one.
+    half = root / f"building-{secrets.token_hex(4)}"
     half.mkdir()
     try:
         _convert(source, half, progress)
