@@ -76,9 +76,9 @@ def deployment(
         elif model is None:
             from_environment.pop("option.model_id", None)
     else:
+        from_file = {"option.model_id": _model_id(wanted, path)}
         directory = scratch / "model"
         directory.mkdir()
-        from_file = {"option.model_id": _model_id(wanted, path)}
     merged = {**from_environment, **from_file, **{_full_name(k): v for k, v in command_line.items()}}
     if "engine" in command_line:
         merged.pop("option.mpi_mode", None)

@@ -34,7 +34,7 @@ def run(home: Path, settings: Settings, say: Callable[[str], None]) -> int:
         library_path = prepare_environment(environ, model, scratch, workspace.cache_root(os.environ))
         if library_path is not None:
             environ["JAVA_OPTS"] = f"{environ.get('JAVA_OPTS', '')} -Djna.library.path={library_path}".strip()
-        directory = model_directory(model, scratch / settings.name)
+        directory = model_directory(model, scratch / "served")
         command = [str(program), "-m", f"{settings.name}={directory.as_uri()}"]
         say(f"starting {program} on {address}")
         return _run(command, environ)

@@ -125,7 +125,7 @@ class Engine:
             self._model = criteria.build().loadModel()
             self._predictor = self._model.newPredictor()
         except self._jpype.JException as problem:
-            raise LoadError(_load_sentence(problem)) from None
+            raise LoadError(load_sentence(problem)) from None
 
     def predict(self, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Send one request; blocks until Java took it. Raises PredictError when Java refused it."""
@@ -150,7 +150,7 @@ class Engine:
         self._predictor = self._model = None
 
 
-def _load_sentence(problem: Any) -> str:
+def load_sentence(problem: Any) -> str:
     """Return the most telling message of a Java exception: the innermost cause that has one."""
     best, cause = str(problem.getMessage() or problem.getClass().getSimpleName()), problem.getCause()
     while cause is not None:

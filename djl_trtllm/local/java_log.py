@@ -82,7 +82,8 @@ class JavaLog:
         self._say = say
         self.reader = Reader(self._pass_on)
         self.quiet = False
-        threading.Thread(target=self._run, name="java-log", daemon=True).start()
+        self.thread = threading.Thread(target=self._run, name="java-log", daemon=True)
+        self.thread.start()
 
     def _pass_on(self, text: str) -> None:
         if not self.quiet:

@@ -1,0 +1,134 @@
+"""uvicorn as we run it, over a real socket."""
+
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import threading
+import time
+
+import pytest
+import uvloop
+
+from djl_trtllm.local import http as module
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+async def app(scope, receive, send):
+    """Answers with the status and reason that the path asks for: /429/Slow%20down, /reset, /slow."""
+    assert scope["type"] == "http"
+    if scope["path"] == "/reset":
+        scope["extensions"][module.RESET]()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        return
+    if scope["path"] == "/slow":
+        import asyncio
+
+        await asyncio.sleep(0.5)
+    _, status, *reason = scope["path"].split("/") if scope["path"] != "/slow" else ("", "200")
+    if reason:
+        scope["extensions"][module.REASON](reason[0].encode())
+    headers = [(b"content-length", b"2")]
+    await send({"type": "http.response.start", "status": int(status), "headers": headers})
+    await send({"type": "http.response.body", "body": b"ok", "more_body": False})
+
+
+@contextlib.contextmanager
+def running(stopping=lambda: None):
+    listening = module.listen("127.0.0.1", 0)
+    server = module.server(app, 5, stopping)
+    # capture_signals needs the main thread, so this one serves and the test talks from another.
+    yield server, listening
+    listening.close()
+
+
+def talk(server, listening, conversation):
+    """Run the server here and `conversation(port)` in a thread; return what it returned."""
+    results = []
+
+    def client():
+        try:
+            results.append(conversation(listening.getsockname()[1]))
+        except BaseException as problem:  # carried to the test's thread
+            results.append(problem)
+        finally:
+            server.stop()
+
+    thread = threading.Thread(target=client)
+
+    async def main():
+        thread.start()
+        await server.serve(sockets=[listening])
+
+    uvloop.run(main())
+    thread.join()
+    if isinstance(results[0], BaseException):
+        raise results[0]
+    return results[0]
+
+
+def get(connection, path):
+    connection.request("GET", path)
+    response = connection.getresponse()
+    return response.status, response.reason, response.read()
+
+
+def test_reasons_hold_for_one_response_only():
+    def conversation(port):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        found = [get(connection, path) for path in ("/429/Slow%20down", "/200", "/500/Odd", "/404")]
+        connection.close()
+        return found
+
+    with running() as (server, listening):
+        assert talk(server, listening, conversation) == [
+            (429, "Slow down", b"ok"),
+            (200, "OK", b"ok"),
+            (500, "Odd", b"ok"),
+            (404, "Not Found", b"ok"),
+        ]
+
+
+def test_reset():
+    def conversation(port):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+            client.sendall(b"GET /reset HTTP/1.1\r\nHost: x\r\n\r\n")
+            try:
+                return client.recv(100)
+            except ConnectionResetError:
+                return "reset"
+
+    with running() as (server, listening):
+        assert talk(server, listening, conversation) in ("reset", b"")
+
+
+def test_a_signal_ends_the_server_and_not_the_process():
+    told = []
+
+    def conversation(port):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("GET", "/slow")
+        time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        response = connection.getresponse()
+        answer = response.status, response.read()
+        connection.close()
+        return answer
+
+    former = signal.getsignal(signal.SIGTERM)
+    with running(lambda: told.append(1)) as (server, listening):
+        assert talk(server, listening, conversation) == (200, b"ok")
+    assert told
+    assert not server.force_exit or len(told) > 1
+    assert signal.getsignal(signal.SIGTERM) is former
+
+
+def test_the_second_signal_is_in_a_hurry():
+    with running() as (server, _):
+        server.handle_exit(signal.SIGTERM, None)
+        assert (server.should_exit, server.force_exit) == (True, False)
+        server.handle_exit(signal.SIGTERM, None)
+        assert server.force_exit

@@ -1,0 +1,55 @@
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from djl_trtllm.local import processes
+
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+
+
+@pytest.fixture
+def tree():
+    """A shell with a child."""
+    with subprocess.Popen(["sh", "-c", "sleep 60 & echo up; wait"], stdout=subprocess.PIPE) as shell:
+        shell.stdout.readline()
+        yield shell
+        processes.end(processes.descendants(), patience=0)
+
+
+def test_descendants_parents_first(tree):
+    found = processes.descendants()
+    assert [p.pid for p in found].index(tree.pid) == 0
+    assert len([p for p in found if p.pid != tree.pid]) == 1
+    assert processes.descendants(tree.pid) == found[1:]
+
+
+def test_end_asks_first(tree):
+    found = processes.descendants()
+    assert processes.end(found, patience=0.1) == found
+    assert tree.wait() == -signal.SIGTERM
+    assert not any(map(processes.alive, found))
+
+
+def test_end_waits_for_those_who_go_by_themselves():
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.2)"]):
+        assert processes.end(processes.descendants(), patience=10) == []
+
+
+def test_end_kills_who_does_not_listen():
+    with subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE) as child:
+        child.stdout.readline()
+        begin = time.monotonic()
+        processes.end([p for p in processes.descendants() if p.pid == child.pid], patience=0.2)
+        assert child.wait() == -signal.SIGKILL
+        assert time.monotonic() - begin < 5
+
+
+def test_another_process_with_the_same_id_is_left_alone(tree):
+    (shell, *_) = processes.descendants()
+    mistaken = processes.Process(shell.pid, shell.started - 1)
+    assert not processes.alive(mistaken)
+    processes.end([mistaken], patience=0)
+    assert processes.alive(shell)

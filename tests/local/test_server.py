@@ -1,0 +1,58 @@
+import shutil
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from djl_trtllm.errors import LoadError
+from djl_trtllm.local import cudart, server
+from djl_trtllm.local.deployment import deployment
+from djl_trtllm.local.server import Settings, prepare_environment
+
+
+def model(tmp_path, **options):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir(exist_ok=True)
+    shutil.rmtree(scratch / "model", ignore_errors=True)
+    return deployment("gpt2", scratch, options, {}, 0)
+
+
+def test_python_needs_little(tmp_path):
+    environ = {"PATH": "/bin", "PYTHON_EXECUTABLE": "/mine/python"}
+    assert prepare_environment(environ, model(tmp_path), tmp_path, tmp_path) is None
+    assert environ == {"PATH": f"{Path(sys.executable).parent}:/bin", "PYTHON_EXECUTABLE": "/mine/python"}
+
+
+def test_mpi_gets_the_stub_and_as_many_gpus_as_ranks(tmp_path, monkeypatch):
+    monkeypatch.setattr(cudart, "gpu_count", lambda: 0)
+    environ = {"PATH": str(Path(sys.executable).parent)}
+    wanted = model(tmp_path, engine="MPI", tensor_parallel_degree="2")
+    library = prepare_environment(environ, wanted, tmp_path, tmp_path)
+    assert (library / "libcudart.so").is_file()
+    assert environ[cudart.GPU_COUNT_VARIABLE] == "2"
+    assert environ["TMPDIR"] == str(tmp_path)
+
+
+def test_mpi_on_a_machine_with_gpus_uses_its_cuda(tmp_path, monkeypatch):
+    monkeypatch.setattr(cudart, "gpu_count", lambda: 1)
+    environ = {"PATH": str(Path(sys.executable).parent)}
+    assert prepare_environment(environ, model(tmp_path, engine="MPI"), tmp_path, tmp_path) is None
+
+
+def test_mpi_without_mpirun(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name, path=None: None)
+    with pytest.raises(LoadError, match="mpirun"):
+        prepare_environment({}, model(tmp_path, engine="MPI"), tmp_path, tmp_path)
+
+
+def test_a_taken_port_and_a_missing_model_are_one_sentence(tmp_path):
+    said = []
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert server.run(Settings("gpt2", port=port), said.append) == 1
+    assert server.run(Settings("./missing", port=0), said.append) == 1
+    assert said == [
+        f"error: Cannot listen on 127.0.0.1 port {port} (Address already in use): choose another with --port.",
+        "error: There is no directory './missing', and it is no hub id (owner/name) either.",
+    ]
