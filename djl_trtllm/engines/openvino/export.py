@@ -27,6 +27,7 @@ def load_libraries() -> None:
     """Import what takes ten seconds, so that the stages after it show what they cost themselves."""
     import torch
     import transformers
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401 - loaded at the first use of a name
 
     torch.set_grad_enabled(False)
     transformers.logging.set_verbosity_error()

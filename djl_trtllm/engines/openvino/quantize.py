@@ -108,8 +108,10 @@ def _inputs(
 
     def inputs(ids: Sequence[int]) -> Mapping[str, Any]:
         nonlocal seen
-        stage("calibrating", min(100.0, 100.0 * (seen % count) / count))
+        stage("calibrating", 100.0 * (seen % count) / count)
         seen += 1
+        if seen % count == 0:  # the last sample of a pass: what follows is long and silent
+            stage("computing scales", None)
         every = {
             "input_ids": np.array([ids], dtype=np.int64),
             "attention_mask": np.ones((1, len(ids)), dtype=np.int64),
