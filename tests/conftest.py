@@ -2,6 +2,22 @@
 
 from __future__ import annotations
 
-from tests.support import djl_python
+import pytest
+
+from tests.support import djl_python, tiny
 
 djl_python.importable()
+
+
+@pytest.fixture(scope="session")
+def tiny_models(request: pytest.FixtureRequest) -> None:
+    """Compile what the selected tests serve, in one process: most of a tiny model's compile time is imports."""
+    wanted = {str(item.callspec.params["family"]) for item in request.session.items if _of_a_family(item)}
+    if wanted:
+        tiny.compiled_many(sorted(wanted, key=tiny.FAMILIES.index))
+
+
+def _of_a_family(item: pytest.Item) -> bool:
+    return (
+        isinstance(item, pytest.Function) and hasattr(item, "callspec") and "family" in item.callspec.params
+    )

@@ -14,7 +14,7 @@ from tests.support.http_client import Reply, lmi, post, post_all, without_log_pr
 from tests.support.model_dirs import tiny_model
 from tests.support.server import serve
 
-pytestmark = [pytest.mark.e2e, pytest.mark.compile]
+pytestmark = [pytest.mark.e2e, pytest.mark.compile, pytest.mark.usefixtures("tiny_models")]
 
 BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 FAMILIES = ("llama", "qwen2", "gpt2", "falcon")

@@ -9,6 +9,9 @@ from tests.support import tiny
 CACHE = tiny.ROOT / "build" / "test-cache"
 """Compiled tiny models, shared by every test of a run and kept for the next one."""
 
+EVERY_RUN = ("llama", "mistral", "mixtral", "qwen2", "gpt2", "gptj", "falcon", "phi3")
+"""The families that `make test` covers; `make check-long` covers all of them."""
+
 
 def properties(**options: object) -> str:
     """serving.properties text: each option as `option.<name>`."""
