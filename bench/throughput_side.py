@@ -66,11 +66,11 @@ class HandlerSide:
 
         self.handle: Any = handle
         self.frames = workload.Frames(VERSION)
-        self.compiled: Path | None = None
+        self.compiled: list[Path] = []
         make = OpenVINO.engine
 
         def engine(runtime: Any, model: Any, options: Any) -> Any:
-            self.compiled = model.path
+            self.compiled.append(model.path)
             return make(runtime, model, options)
 
         checkpoint = demo.checkpoint(workspace.cache_root(os.environ), Silence())
@@ -78,11 +78,11 @@ class HandlerSide:
         inputs.read(workload.Wire(self.frames.load({**PROPERTIES, "model_id": str(checkpoint)})))
         with mock.patch.object(OpenVINO, "engine", engine):
             answer = handle(inputs)
-        if self.compiled is None or answer is not None:
+        if not self.compiled or answer is not None:
             raise RuntimeError(f"The handler did not load: {getattr(answer, 'message', answer)}")
 
     def model(self) -> str:
-        return str(self.compiled)
+        return str(self.compiled[-1])
 
     def run(self, streams: int) -> float:
         from djl_python import Input
