@@ -194,21 +194,20 @@ def test_what_another_builder_that_died_has_left_is_removed_and_a_living_one_is_
     living.release()
 
 
-def test_several_processes_build_once_and_waiters_start_at_once(tmp_path: Path) -> None:
+def test_several_processes_build_once(tmp_path: Path) -> None:
     processes = [process(tmp_path, "counted") for _ in range(4)]
     said = []
     for one in processes:
         with one:
             said.append(one.communicate()[0].split())
-    ends = sorted(float(words[-1]) for words in said)
     assert sorted(words[-2] for words in said) == ["built", "hit", "hit", "hit"]
     assert sum(words.count("building") for words in said) == 1
-    built = next(float(words[-1]) for words in said if words[-2] == "built")
-    assert max(end - built for end in ends) < 1.0 or ends[-1] - ends[0] < 1.0
     assert debris(tmp_path) == []
 
 
-def test_a_waiter_says_what_it_waits_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_waiter_says_what_it_waits_for_and_starts_within_a_second(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     stages = Stages()
     with process(tmp_path, "slow") as builder:
