@@ -11,8 +11,8 @@ from bench.stats import Bar, Figure
 
 BAR = Bar(0.2)
 STREAMS = (64, 256, 999)
-TOKENS_A_RUN = 12_000
-"""About this many tokens are timed at once on either side: 0.1 to 0.3 s of upstream's."""
+TOKENS_A_RUN = 48_000
+"""About this many tokens are timed at once on either side: half a second of upstream's, long enough to be warm."""
 
 
 def run(pairs: int, *, streams: tuple[int, ...] = STREAMS, tokens: int = TOKENS_A_RUN) -> list[Figure]:

@@ -34,7 +34,7 @@ class JsonLinesWriter:
         """Return the token's line."""
         # `TokenJson.whole` written out: a call here is a tenth of what a streamed token costs.
         known = self._known.get(token)
-        if known is not None and known[0] is text and log_prob is not None and LEAST < log_prob < MOST:
+        if known is not None and known[0] == text and log_prob is not None and LEAST < log_prob < MOST:
             return f'{{"token":{known[1]}{log_prob:.6f}{known[2]}}}\n'
         return f'{{"token":{self._tokens.whole(token, text, log_prob)}}}\n'
 

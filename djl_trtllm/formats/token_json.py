@@ -49,7 +49,7 @@ class TokenJson:
         Six decimals are what a 32-bit float can promise; writing all 17 digits would cost more than the rest.
         """
         known = self.known.get(token)
-        if known is None or known[0] is not text:
+        if known is None or known[0] != text:
             known = self.spell(token, text)
         if log_prob is not None and LEAST < log_prob < MOST:
             return f"{known[1]}{log_prob:.6f}{known[2]}"

@@ -139,8 +139,7 @@ class RollingBatch:
                 slot = live.get(chunk.id)
                 if slot is None:
                     continue
-                slot.feed(chunk)
-                if slot.ended:
+                if slot.feed(chunk):
                     self._ending = True
                     del live[chunk.id]
                     if chunk.finish is None and chunk.error is None:

@@ -51,7 +51,6 @@ class Slot:
         "_writer",
         "arrived",
         "ended",
-        "feed",
         "finish",
         "first_reply",
         "generated",
@@ -67,10 +66,9 @@ class Slot:
         self.finish: FinishReason | None = None
         self.ended = False
         """True once no chunk can change anything any more; replies may still be waiting to be taken."""
-        self.feed: Callable[[TokenChunk], None] = self._feed
-        """Takes news from the engine. After an ending, or a stop string, nothing more is accepted."""
         self._data = ""
         self._begun = False
+        self._line: Callable[[int, str, float | None], str] | None = None
         self._started = False
         self._flowing = False
         self._failure: DjlTrtllmError | None = None
@@ -88,7 +86,6 @@ class Slot:
         self._begun = True
         if stream.step is not None and not request.details:
             self._step, self._line = stream.step, writer.line
-            self.feed = self._feed_one
 
     def summary(self) -> RequestSummary:
         """Sizes and times for the request log; `prompt_tokens` is 0 for a request refused before it was counted."""
@@ -102,17 +99,18 @@ class Slot:
             total_seconds=time.monotonic() - self.arrived,
         )
 
-    def _feed_one(self, chunk: TokenChunk) -> None:
-        """`_feed` for one token in mid-stream, where nothing is held back and no details are kept."""
-        tokens = chunk.tokens
-        if len(tokens) != 1 or chunk.finish is not None or chunk.error is not None:
+    def feed(self, chunk: TokenChunk) -> bool:
+        """Take news from the engine; True when nothing more is accepted: an ending, or a stop string."""
+        tokens, line = chunk.tokens, self._line
+        if line is None or len(tokens) != 1 or chunk.finish is not None or chunk.error is not None:
             self._feed(chunk)
-            return
-        token = tokens[0]
-        logprobs = chunk.logprobs
+            return self.ended
+        # One token in mid-stream, where nothing is held back and no details are kept: it costs no lists.
+        token, logprobs = tokens[0], chunk.logprobs
         text = self._step(token)
         self._texts.append(text)
-        self._data += self._line(token, text, None if logprobs is None else logprobs[0])
+        self._data += line(token, text, None if logprobs is None else logprobs[0])
+        return False
 
     def _feed(self, chunk: TokenChunk) -> None:
         tokens = chunk.tokens
