@@ -19,6 +19,8 @@ ENTRY_POINT = "djl_trtllm.handler"
 PROPERTIES = "serving.properties"
 DEFAULT_SLOTS = 32
 """DJL's own max_rolling_batch_size."""
+LOADING_TIMEOUT = "1200"
+"""Seconds, as the LMI containers set it: a first load compiles, and DJL's own 240 are short for that."""
 ENGINES = {"python": "Python", "mpi": "MPI"}
 HUB_ID = re.compile(r"[\w.-]+(?:/[\w.-]+)?")
 ENVIRONMENT = {
@@ -85,6 +87,7 @@ def deployment(
     engine = _engine(merged)
     options = {k.removeprefix("option."): v for k, v in merged.items() if k.startswith("option.")}
     options.setdefault("rolling_batch", "auto")
+    options.setdefault("model_loading_timeout", environ.get("MODEL_LOADING_TIMEOUT", LOADING_TIMEOUT))
     if not (directory / "model.py").exists():
         options.setdefault("entryPoint", ENTRY_POINT)
     if options.get("tensor_parallel_degree") == "max" and gpus == 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import shlex
 import shutil
 import socket
 import sys
@@ -175,14 +176,19 @@ def prepare_environment(
     Must happen before the JVM starts, as that is when Java copies its environment. Raises LoadError when engine=MPI
     lacks mpirun or a C compiler.
     """
-    environ.setdefault("PYTHON_EXECUTABLE", sys.executable)
     beside = str(Path(sys.executable).parent)
     if beside not in environ.get("PATH", "").split(os.pathsep):
         environ["PATH"] = os.pathsep.join(filter(None, (beside, environ.get("PATH", ""))))
+    launchers = scratch / "bin"
+    environ.setdefault("PYTHON_EXECUTABLE", sys.executable)
     if model.engine != "MPI":
+        environ["PYTHON_EXECUTABLE"] = _apart(launchers / "python", environ["PYTHON_EXECUTABLE"])
         return None
-    if shutil.which("mpirun", path=environ["PATH"]) is None:
+    mpirun = shutil.which("mpirun", path=environ["PATH"])
+    if mpirun is None:
         raise LoadError("engine=MPI needs mpirun on PATH: install djl-trtllm[local], which brings Open MPI.")
+    _apart(launchers / "mpirun", mpirun)
+    environ["PATH"] = os.pathsep.join((str(launchers), environ["PATH"]))
     # mpirun leaves its session directory behind when DJL kills it.
     environ["TMPDIR"] = str(scratch)
     # DJL tells mpirun to hand it on, and mpirun warns in three lines when it is not there.
@@ -191,6 +197,21 @@ def prepare_environment(
         return None
     environ[cudart.GPU_COUNT_VARIABLE] = str(model.ranks)
     return cudart.stub_directory(cache)
+
+
+def _apart(launcher: Path, program: str) -> str:
+    """Write a script that starts `program` in a session of its own; returns what to start.
+
+    A terminal sends Ctrl-C to every process in front of it: workers would drop the streams that the server is about
+    to let finish. The process id stays, so DJL still ends whom it started.
+    """
+    setsid = shutil.which("setsid")
+    if setsid is None:
+        return program
+    launcher.parent.mkdir(exist_ok=True)
+    launcher.write_text(f'#!/bin/sh\nexec {shlex.quote(setsid)} {shlex.quote(program)} "$@"\n')
+    launcher.chmod(0o700)
+    return str(launcher)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -7,7 +7,6 @@ import http.client
 import itertools
 import json
 import resource
-import signal
 import socket
 import threading
 import time
@@ -259,8 +258,16 @@ def test_a_killed_worker_comes_back(small):
     assert small.worker_pids() != [worker]
 
 
-@pytest.mark.parametrize(("engine", "number"), [("MPI", signal.SIGTERM), ("Python", signal.SIGINT)])
-def test_a_signal_lets_streams_finish_and_leaves_nothing(engine, number):
+@pytest.mark.parametrize(
+    ("engine", "ask"),
+    [
+        pytest.param("MPI", Server.signal, id="SIGTERM-MPI"),
+        pytest.param("Python", Server.interrupt, id="Ctrl-C-Python"),
+        pytest.param("MPI", Server.interrupt, id="Ctrl-C-MPI", marks=pytest.mark.long),
+        pytest.param("Python", Server.signal, id="SIGTERM-Python", marks=pytest.mark.long),
+    ],
+)
+def test_a_signal_lets_streams_finish_and_leaves_nothing(engine, ask):
     with serve(ECHO, engine=engine, options={"max_rolling_batch_size": 1}) as server:
         below = server.descendants()
         scratch = scratch_of(server)
@@ -268,7 +275,7 @@ def test_a_signal_lets_streams_finish_and_leaves_nothing(engine, number):
         response = send(server, items("a", "b", "c", "d", delay=0.3))
         waiting = start(server, items("never"))
         time.sleep(0.1)
-        server.signal(number)
+        ask(server)
         turned_away = waiting.getresponse()
         assert (turned_away.status, json.loads(turned_away.read())["code"]) == (503, 503)
         assert response.read() == b"abcd"

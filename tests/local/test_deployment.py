@@ -43,6 +43,7 @@ def test_the_guides_serving_properties(scratch, model_dir):
         "max_input_len": "1024",
         "max_output_len": "512",
         "entryPoint": "djl_trtllm.handler",
+        "model_loading_timeout": "1200",
     }
     assert list(scratch.iterdir()) == []
 
@@ -73,6 +74,7 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_environment(s
         "OPTION_REVISION": "r1",
         "OPTION_ENGINE": "MPI",
         "OPTION_camelCase": "x",
+        "MODEL_LOADING_TIMEOUT": "33",
     }
     found = deployment(model, scratch, {"quantize": "int8", "engine": "Python"}, environ, gpus=0)
     assert found.engine == "Python"
@@ -83,6 +85,7 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_environment(s
         "camelCase": "x",
         "rolling_batch": "auto",
         "entryPoint": "djl_trtllm.handler",
+        "model_loading_timeout": "33",
     }
 
 

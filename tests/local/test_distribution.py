@@ -56,6 +56,7 @@ def test_the_distribution_gets_the_same_model(home, tmp_path):
         "option.dtype": "fp16",
         "option.quantize": "int8",
         "option.rolling_batch": "auto",
+        "option.model_loading_timeout": "1200",
     }
     assert len(said) == 1
 

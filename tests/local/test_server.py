@@ -1,5 +1,6 @@
 import shutil
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,10 +19,24 @@ def model(tmp_path, **options):
     return deployment("gpt2", scratch, options, {}, 0)
 
 
-def test_python_needs_little(tmp_path):
-    environ = {"PATH": "/bin", "PYTHON_EXECUTABLE": "/mine/python"}
+def test_python_is_started_in_a_session_of_its_own(tmp_path):
+    environ = {"PATH": "/bin"}
     assert prepare_environment(environ, model(tmp_path), tmp_path, tmp_path) is None
-    assert environ == {"PATH": f"{Path(sys.executable).parent}:/bin", "PYTHON_EXECUTABLE": "/mine/python"}
+    assert environ["PATH"] == f"{Path(sys.executable).parent}:/bin"
+    session = "import os, sys; print(os.getsid(0) == os.getpid(), sys.executable, sys.argv[1])"
+    command = [environ["PYTHON_EXECUTABLE"], "-c", session, "a b"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"True {sys.executable} a b\n"
+
+
+def test_a_python_of_the_users_own(tmp_path, monkeypatch):
+    environ = {"PATH": "/bin", "PYTHON_EXECUTABLE": "/mine/py thon"}
+    prepare_environment(environ, model(tmp_path), tmp_path, tmp_path)
+    assert "'/mine/py thon' \"$@\"" in Path(environ["PYTHON_EXECUTABLE"]).read_text()
+    monkeypatch.setattr(shutil, "which", lambda name, path=None: None)
+    environ = {"PATH": "/bin", "PYTHON_EXECUTABLE": "/mine/python"}
+    prepare_environment(environ, model(tmp_path), tmp_path, tmp_path)
+    assert environ["PYTHON_EXECUTABLE"] == "/mine/python"
 
 
 def test_mpi_gets_the_stub_and_as_many_gpus_as_ranks(tmp_path, monkeypatch):
@@ -32,6 +47,8 @@ def test_mpi_gets_the_stub_and_as_many_gpus_as_ranks(tmp_path, monkeypatch):
     assert (library / "libcudart.so").is_file()
     assert environ[cudart.GPU_COUNT_VARIABLE] == "2"
     assert environ["TMPDIR"] == str(tmp_path)
+    assert environ["PYTHON_EXECUTABLE"] == sys.executable
+    assert shutil.which("mpirun", path=environ["PATH"]) == str(tmp_path / "bin" / "mpirun")
 
 
 def test_mpi_on_a_machine_with_gpus_uses_its_cuda(tmp_path, monkeypatch):

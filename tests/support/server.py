@@ -58,6 +58,10 @@ class Server:
     def signal(self, number: int = signal.SIGTERM) -> None:
         self.process.send_signal(number)
 
+    def interrupt(self) -> None:
+        """What Ctrl-C in a terminal does: SIGINT to the server and to all below it that share its session."""
+        os.killpg(self.pid, signal.SIGINT)
+
     def wait(self, timeout: float = 30) -> int:
         """The exit code, after the process ended by itself or by a signal sent before."""
         self.stopped = self.process.wait(timeout)
@@ -120,6 +124,7 @@ def serve(
                 env={k: v for k, v in environ.items() if v},
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         server = Server("", process, log)
         try:
