@@ -18,6 +18,7 @@ from pathlib import Path
 from djl_trtllm.errors import DjlTrtllmError, LoadError
 from djl_trtllm.local import cudart, jars, jvm, processes, workspace
 from djl_trtllm.local.deployment import Deployment, deployment
+from djl_trtllm.local.engine import Engine
 from djl_trtllm.local.java_log import JavaLog
 
 Say = Callable[[str], None]
@@ -64,6 +65,8 @@ class _Run:
     def __init__(self, settings: Settings, say: Say, listening: socket.socket, scratch: Path) -> None:
         self.settings, self.say, self.listening, self.scratch = settings, say, listening, scratch
         self.failure: DjlTrtllmError | None = None
+        self.engine: Engine | None = None
+        self.loader: threading.Thread | None = None
 
     @property
     def url(self) -> str:
@@ -96,33 +99,34 @@ class _Run:
         import uvloop
 
         from djl_trtllm.local import front, http
-        from djl_trtllm.local.engine import Engine
 
-        self.engine = Engine()
+        self.engine = engine = Engine()
         self.front = front.Front(self.settings.name)
         self.server = http.server(self.front.app, self.settings.grace, self._stopping)
         _allow_many_connections()
-        uvloop.run(self._main(model))
+        uvloop.run(self._main(model, engine))
 
-    async def _main(self, model: Deployment) -> None:
+    async def _main(self, model: Deployment, engine: Engine) -> None:
         loop = asyncio.get_running_loop()
-        self.loader = threading.Thread(target=self._load, args=(model, loop), name="load", daemon=True)
+        self.loader = threading.Thread(
+            target=self._load, args=(model, engine, loop), name="load", daemon=True
+        )
         self.loader.start()
         await self.server.serve(sockets=[self.listening])
 
-    def _load(self, model: Deployment, loop: asyncio.AbstractEventLoop) -> None:
+    def _load(self, model: Deployment, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
         """Load the model while the server already answers /ping; runs in a thread."""
         self.say(f"listening: {self.url}")
         what = model.options.get("model_id", str(model.directory))
         self.say(f"loading {what} with engine={model.engine}, DJL {self.settings.djl}")
         try:
-            self.engine.load(model.directory, model.engine, model.options)
+            engine.load(model.directory, model.engine, model.options)
         except LoadError as problem:
             if not self.server.should_exit:
                 self.failure = self._telling(problem)
                 loop.call_soon_threadsafe(self.server.stop)
             return
-        loop.call_soon_threadsafe(self._open, model)
+        loop.call_soon_threadsafe(self._open, model, engine)
 
     def _telling(self, problem: LoadError) -> LoadError:
         """Return the worker's own exception where DJL replaced it by a sentence that says nothing."""
@@ -135,14 +139,12 @@ class _Run:
             return LoadError(f"The worker ended while it loaded the model: {problem}.")
         return LoadError(f"The worker failed while it loaded the model: {self.log.reader.failure}")
 
-    def _open(self, model: Deployment) -> None:
+    def _open(self, model: Deployment, engine: Engine) -> None:
         from djl_trtllm.local.gate import Gate
         from djl_trtllm.local.pump import Pump
 
         gate = Gate(model.slots, model.queue_size)
-        self.front.opened(
-            gate, Pump(self.engine, model.slots, model.chunk_timeout, asyncio.get_running_loop())
-        )
+        self.front.opened(gate, Pump(engine, model.slots, model.chunk_timeout, asyncio.get_running_loop()))
         if self.server.should_exit:
             self.front.stopping()
             return
@@ -159,10 +161,11 @@ class _Run:
         """End model, JVM and every process below this one, in whatever state they are."""
         self.log.quiet = True
         below = set(processes.descendants())
-        if self.loader.is_alive():
+        if self.loader is not None and self.loader.is_alive():
             processes.end(below, patience=0.0)
             self.loader.join(timeout=5.0)
-        self.engine.close()
+        if self.engine is not None:
+            self.engine.close()
         below.update(processes.descendants())
         jvm.stop()
         processes.end(below)
