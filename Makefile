@@ -5,7 +5,7 @@ PYTHON ?= python3
 MODEL ?=
 HOST ?= 127.0.0.1
 PORT ?= 8080
-ENGINE ?= Python
+ENGINE ?=
 DJL ?= 0.34.0
 
 BIN := .venv/bin
@@ -22,7 +22,7 @@ $(READY): $(LOCK) pyproject.toml setup.py scripts/setup
 	@scripts/setup "$(PYTHON)" "$(LOCK)"
 
 serve: $(READY) ## serve a model on port 8080 (MODEL= PORT= ENGINE=Python|MPI DJL=0.34.0|0.25.0)
-	@exec $(BIN)/djl-trtllm serve $(MODEL) --host $(HOST) --port $(PORT) --engine $(ENGINE) --djl $(DJL)
+	@exec $(BIN)/djl-trtllm serve $(MODEL) --host $(HOST) --port $(PORT) $(if $(ENGINE),--engine $(ENGINE)) --djl $(DJL)
 
 test: $(READY) ## the test suite; at most 15 minutes on two cores
 	@scripts/timed "make test" $(BIN)/python -m pytest -m "not long" --cov --cov-report=term $(ARGS)

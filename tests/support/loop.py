@@ -46,11 +46,17 @@ def _tokenizer_directory() -> Path:
         vocab_size=400, special_tokens=["<eos>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
     )
     backend.train_from_iterator([TEXT], trainer)
-    directory = Path(tempfile.mkdtemp(prefix="djl-trtllm-tokenizer-"))
+    directory = Path(_scratch().name)
     backend.save(str(directory / "tokenizer.json"))
     facts = {"eos_token_ids": [0], "special_token_ids": [0], "vocab_size": backend.get_vocab_size()}
     (directory / "text.json").write_text(json.dumps(facts))
     return directory
+
+
+@functools.cache
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    """Removed when the process ends."""
+    return tempfile.TemporaryDirectory(prefix="djl-trtllm-tokenizer-")
 
 
 class Rig:
