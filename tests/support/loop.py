@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import json
 import tempfile
@@ -55,8 +56,9 @@ def _tokenizer_directory() -> Path:
 
 @functools.cache
 def _scratch() -> tempfile.TemporaryDirectory[str]:
-    """Removed when the process ends."""
-    return tempfile.TemporaryDirectory(prefix="djl-trtllm-tokenizer-")
+    directory = tempfile.TemporaryDirectory(prefix="djl-trtllm-tokenizer-")
+    atexit.register(directory.cleanup)
+    return directory
 
 
 class Rig:
