@@ -7,6 +7,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8080
 ENGINE ?=
 DJL ?= 0.34.0
+COVERAGE ?= --cov --cov-report=term --cov-fail-under=90
 
 BIN := .venv/bin
 LOCK := requirements/dev.lock
@@ -25,7 +26,7 @@ serve: $(READY) ## serve a model on port 8080 (MODEL= PORT= ENGINE=Python|MPI DJ
 	@exec $(BIN)/djl-trtllm serve $(MODEL) --host $(HOST) --port $(PORT) $(if $(ENGINE),--engine $(ENGINE)) --djl $(DJL)
 
 test: $(READY) ## the test suite; at most 15 minutes on two cores
-	@scripts/timed "make test" $(BIN)/python -m pytest -m "not long" --cov --cov-report=term $(ARGS)
+	@scripts/timed "make test" $(BIN)/python -m pytest -m "not long" $(COVERAGE) $(ARGS)
 
 check-long: $(READY) ## full counts, every family, faults; at most 45 minutes
 	@scripts/timed "make check-long" $(BIN)/python -m pytest --timeout 1800 $(ARGS)

@@ -37,7 +37,7 @@ def handle(inputs: Input) -> Output | None:
         log.error("the engine is gone for good; ending this worker so that it is replaced")
         os._exit(1)
     try:
-        if _service.rolling:
+        if _wire.is_step(inputs):
             return _wire.write(_service.step(_wire.read(inputs, _service.active)))
         return _wire.whole(_service.answer(_wire.single(inputs)))
     except Exception as error:
@@ -64,5 +64,6 @@ def _load(inputs: Input) -> Output | None:
     # What loading made lives as long as the worker; the collector need not look at it again in every step.
     gc.collect()
     gc.freeze()
-    _wire = Wire(lmi_codes=_service.options.error_codes == "lmi")
+    options = _service.options
+    _wire = Wire(lmi_codes=options.error_codes == "lmi", rolling=options.rolling_batch != "disable")
     return None

@@ -43,11 +43,6 @@ class Service:
         self._engine = engine
 
     @property
-    def rolling(self) -> bool:
-        """True when DJL drives a rolling batch; otherwise every call is answered whole."""
-        return self.options.rolling_batch != "disable"
-
-    @property
     def active(self) -> int:
         """Requests that DJL lists in its next step."""
         return self._loop.active

@@ -19,7 +19,6 @@ class FakeService:
 
     def __init__(self, made: Rig) -> None:
         self.options = made.options
-        self.rolling = made.options.rolling_batch != "disable"
         self.broken = False
         self.resets = 0
         self._rig = made

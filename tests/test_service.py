@@ -114,7 +114,6 @@ def test_a_users_own_compiled_directory_is_not_rebuilt(runtime, options, tmp_pat
     monkeypatch.setattr(service, "locate", lambda *_: CompiledModel(own, "a directory of the user"))
     served = load(options)
     assert "generated_text" in text_of(served)
-    assert not served.rolling
     assert served.active == 0
     served.close()
     (own / "manifest.json").write_text("{}")

@@ -90,7 +90,9 @@ class Server(uvicorn.Server):
         """Begin the end; safe from any thread and from signal handlers."""
         self.should_exit = True
         if self.loop is not None:
-            self.loop.call_soon_threadsafe(self._stopping)
+            # The server may have ended by itself meanwhile, and its loop with it: then there is nothing to begin.
+            with contextlib.suppress(RuntimeError):
+                self.loop.call_soon_threadsafe(self._stopping)
 
 
 def server(app: ASGIApp, grace: float, stopping: Callable[[], None]) -> Server:

@@ -31,12 +31,17 @@ _INDEX = slice(6, 9)
 
 
 class Wire:
-    """Encodes replies for the djl_python that is installed. `lmi_codes` answers every error with LMI's 424."""
+    """Reads calls and encodes replies for the djl_python that is installed.
 
-    def __init__(self, *, lmi_codes: bool = False) -> None:
+    `lmi_codes` answers every error with LMI's 424. `rolling` says that the options ask for a rolling batch.
+    """
+
+    def __init__(self, *, lmi_codes: bool = False, rolling: bool = True) -> None:
         probe = Output.binary_encode({"": ""})
         self._length = struct.Struct(">h" if len(probe) == 6 else ">i")
         self._status: Callable[[DjlTrtllmError], int] = _lmi_status if lmi_codes else _http_status
+        # DJL 0.25.0 drives a rolling batch for any value of the option, "disable" included (observed).
+        self._rolling = rolling or self._length.size == 2
         text, last, running = self._string("data"), self._string("last"), self._string("false")
         self._head = struct.pack(">h", 2) + text
         self._more = last + running
@@ -52,6 +57,10 @@ class Wire:
         Two-byte lengths end at 32,767 bytes; Java refuses items over 20 MiB (observed on 0.34.0).
         """
         return 32767 // 4 if self._length.size == 2 else 4 * 1024 * 1024
+
+    def is_step(self, inputs: Input) -> bool:
+        """Whether a call is a step of a rolling batch; otherwise it wants whole answers, to one request or several."""
+        return self._rolling and "batch_size" in inputs.properties
 
     def read(self, inputs: Input, active: int) -> Step:
         """Understand one step, given how many requests the loop thinks are listed already."""
@@ -84,9 +93,9 @@ class Wire:
 
     def failed(self, inputs: Input, error: DjlTrtllmError) -> Output:
         """Answer every request of a call with `error`: the way out of a defect of ours."""
-        if "batch_size" in inputs.properties:
+        if self.is_step(inputs):
             return self.write([Reply(last=True, error=error)] * int(inputs.properties["batch_size"]))
-        return self.whole([Answer(error=error)])
+        return self.whole([Answer(error=error)] * int(inputs.properties.get("batch_size", 1)))
 
     def single(self, inputs: Input) -> list[Arrival]:
         """The requests of one call without rolling batch: DJL sends one, or several under dynamic batching."""
@@ -103,7 +112,7 @@ class Wire:
                 if not batched:
                     output = Output(code=self._status(answer.error), message=answer.error.wire_text())
             output.add_property("Content-Type", content_type)
-            output.add(text, batch_index=index if batched else None)
+            output.add(text, key="data", batch_index=index if batched else None)
         return output
 
     def _item(self, output: Output, index: int, reply: Reply) -> bytes:

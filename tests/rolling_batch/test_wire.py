@@ -83,6 +83,17 @@ def test_a_defect_of_ours_is_answered_for_every_request():
     assert [item["code"] for item in items(output)] == ["400"] * 3
 
 
+def test_a_step_is_a_batch_where_the_options_ask_for_a_rolling_one():
+    single = Input()
+    single.content.add(key="data", value=bytearray(b"x"))
+    batch = step_input(2, 0)
+    assert Wire().is_step(batch)
+    assert not Wire().is_step(single)
+    assert not Wire(rolling=False).is_step(batch), "dynamic batching"
+    output = Wire(rolling=False).failed(batch, InvalidRequest("No."))
+    assert [json.loads(value)["code"] for value in output.content.get_values()] == [400, 400]
+
+
 def test_without_rolling_batch_one_error_is_the_calls_own_status():
     wire = Wire()
     inputs = Input()
@@ -111,6 +122,10 @@ out = wire.write([None, "hi", Reply(long, last=True)])
 theirs = Output.binary_encode({"data": "hi", "last": "false"})
 assert bytes(theirs) == bytes(out.content.value_at(1))
 assert decode_item(bytes(out.content.value_at(2)))["data"] == long
+from djl_python.inputs import Input
+batch = Input()
+batch.properties["batch_size"] = "1"
+assert Wire(rolling=False).is_step(batch) == (wire.item_chars < 10_000)
 print(json.dumps([wire.item_chars, len(out.content.value_at(0))]))
 """
     paths = f"{djl_python.path(version)}:{ROOT}"

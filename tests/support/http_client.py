@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,8 +47,15 @@ def lmi(prompt: str, stream: bool = True, **parameters: object) -> dict[str, obj
     return {"inputs": prompt, "parameters": parameters, "stream": stream}
 
 
-def post(url: str, body: object, path: str = "/invocations", timeout: float = 120, **headers: str) -> Reply:
-    """Send one request and read its reply to the end."""
+def post(
+    url: str,
+    body: object,
+    path: str = "/invocations",
+    timeout: float = 120,
+    begun: Callable[[], object] = lambda: None,
+    **headers: str,
+) -> Reply:
+    """Send one request and read its reply to the end; `begun` is called at its first chunk."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {"Content-Type": "application/json", **headers}
     with (
@@ -56,7 +63,10 @@ def post(url: str, body: object, path: str = "/invocations", timeout: float = 12
         client.stream("POST", url + path, content=raw, headers=headers) as response,
     ):
         reply = Reply(response.status_code, response.reason_phrase, response.headers)
-        reply.chunks.extend(response.iter_text())
+        for chunk in response.iter_text():
+            if not reply.chunks:
+                begun()
+            reply.chunks.append(chunk)
         return reply
 
 
