@@ -1,8 +1,8 @@
 """Throughput: tokens a second through the handler ÷ OpenVINO's own loop in one process, SmolLM2-135M int8.
 
-Both sides use one compiled model, the same pipeline settings, prompts and greedy answers of a fixed length. The
-handler's side has everything the worker has: DJL's frames read by djl_python, the loop, text and the child process
-that runs the engine.
+Both sides use one compiled model, the same pipeline settings, prompts and greedy answers of a fixed length with
+their log-probs. The handler's side has everything the worker has: DJL's frames read by djl_python, the loop, text and
+the child process that runs the engine.
 """
 
 from __future__ import annotations
