@@ -28,6 +28,8 @@ class JsonLinesWriter:
     def write(self, piece: Piece) -> str:
         """Return the piece's lines."""
         logprobs = piece.logprobs or (None,) * len(piece.tokens)
+        if len(piece.tokens) == 1:
+            return self.line(piece.tokens[0], piece.texts[0], logprobs[0])
         return "".join(map(self.line, piece.tokens, piece.texts, logprobs))
 
     def line(self, token: int, text: str, log_prob: float | None) -> str:

@@ -33,13 +33,10 @@ class QueueInbox:
 
     def drain(self) -> list[Sequence[TokenChunk]]:
         """Everything that is there now, oldest first; never waits."""
-        batches: list[Sequence[TokenChunk]] = []
-        get = self._news.get_nowait
-        try:
-            while True:
-                batches.append(get())
-        except queue.Empty:
-            return batches
+        news, batches = self._news, []
+        while not news.empty():  # This is the only consumer, so what is there stays there.
+            batches.append(news.get_nowait())
+        return batches
 
     def wait(self, seconds: float) -> list[Sequence[TokenChunk]]:
         """Wait for news for at most `seconds`, then take all of it. Empty when nothing came."""

@@ -38,6 +38,8 @@ class TableDetokenizer:
 
     def flush(self) -> str:
         """Return the tail: a replacement character for a character that never became whole."""
+        if not self._pending:
+            return ""
         text = utf_8_decode(self._pending, "replace", True)[0]
         self._pending = b""
         self._odd = self._starting
