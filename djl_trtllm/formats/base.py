@@ -11,7 +11,7 @@ from djl_trtllm.errors import DjlTrtllmError
 from djl_trtllm.formats.token_json import quote
 
 NO_TOKEN = -1
-"""The token id of a line that belongs to no token."""
+"""The token id of a line that belongs to no token: a tail decoded after the last one, or an ending without one."""
 
 
 @dataclass(slots=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from djl_trtllm.core import FinishReason, Request, TokenChunk, Usage
 from djl_trtllm.errors import DjlTrtllmError, InternalError
-from djl_trtllm.formats.base import Ending, Piece, Writer
-from djl_trtllm.rolling_batch.text_stream import NO_TOKEN, TextStream
+from djl_trtllm.formats.base import NO_TOKEN, Ending, Piece, Writer
+from djl_trtllm.rolling_batch.text_stream import TextStream
 from djl_trtllm.telemetry.requests import RequestSummary
 
 

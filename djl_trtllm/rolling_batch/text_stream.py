@@ -10,12 +10,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from djl_trtllm.formats.base import Piece
+from djl_trtllm.formats.base import NO_TOKEN, Piece
 from djl_trtllm.text.detokenizer import Detokenizer
 from djl_trtllm.text.stops import StopMatcher
-
-NO_TOKEN = -1
-"""The id reported for text that belongs to no token of its own: a tail decoded after the last one."""
 
 
 class TextStream(Protocol):

@@ -3,7 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from djl_trtllm.rolling_batch.text_stream import NO_TOKEN, PlainStream, StoppingStream
+from djl_trtllm.formats.base import NO_TOKEN
+from djl_trtllm.rolling_batch.text_stream import PlainStream, StoppingStream
 from tests.support.loop import tokenizer
 
 IDS = st.lists(st.integers(1, tokenizer().vocab_size - 1), max_size=40)
