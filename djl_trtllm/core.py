@@ -172,12 +172,18 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class CompiledModel:
-    """An engine directory ready to open, ours or brought by the user. `origin` is what to call it in a log."""
+    """An engine directory ready to open, ours or brought by the user. `origin` is what to call it in a log.
+
+    `runtime` names the runtime whose format a directory of the user's has. `options` are option values that
+    the directory itself brings (the parameters of a config.pbtxt); they are the weakest source.
+    """
 
     path: Path
     origin: str
     hit: bool = False
     why: str = ""
+    runtime: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,13 +212,21 @@ class Progress(Protocol):
 
 
 class Team(Protocol):
-    """The ranks of one model. One process is a team of one and never touches MPI."""
+    """The ranks of one model. One process is a team of one and never touches MPI.
+
+    Every rank makes the same calls in the same order, from one thread at a time. `share` and `agree` wait at most
+    until the deadline of the phase that `within` began, and raise `RankError` naming the ranks that are missing.
+    """
 
     rank: int
     size: int
 
-    def share(self, value: object) -> object:
-        """Return rank 0's value on every rank."""
+    def within(self, seconds: float) -> None:
+        """Begin a phase that may take so long."""
+        ...
+
+    def share(self, value: object, *, patient: bool = False) -> object:
+        """Return rank 0's value on every rank. A patient rank waits for it without a deadline."""
         ...
 
     def agree(self, error: DjlTrtllmError | None = None) -> None:

@@ -18,7 +18,10 @@ class Solo:
     rank = 0
     size = 1
 
-    def share(self, value: object) -> object:
+    def within(self, seconds: float) -> None:
+        """Begin a phase; there is nobody to wait for."""
+
+    def share(self, value: object, *, patient: bool = False) -> object:  # noqa: ARG002
         """Return `value`: there is nobody else."""
         return value
 

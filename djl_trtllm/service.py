@@ -96,13 +96,13 @@ def load(properties: Mapping[str, object], environ: Mapping[str, str], item_char
     with LogProgress("loading", log) as progress:
         artifact = _Artifact(runtime, options, team, environ, progress)
         try:
-            service = _open(runtime, options, artifact.find(), environ, progress, item_chars)
+            service = _open(runtime, options, team, artifact.find(), environ, progress, item_chars)
         except ArtifactError as error:
             if not artifact.cached:
                 raise
             log.warning("the cached model is damaged and is compiled again: %s", error)
             artifact.discard()
-            service = _open(runtime, options, artifact.find(), environ, progress, item_chars)
+            service = _open(runtime, options, team, artifact.find(), environ, progress, item_chars)
     log.info("ready after %.1f s: %s", time.monotonic() - started, service.limits_line())
     return service
 
@@ -136,9 +136,11 @@ class _Artifact:
         checkpoint: Checkpoint = found
 
         def build(out: Path, progress: Progress) -> None:
-            self._runtime.build(checkpoint, self._options, out, progress)
+            self._runtime.build(checkpoint, self._options, self._team, out, progress)
 
-        plan = self._runtime.plan(checkpoint, self._options)
+        plan = self._runtime.plan(checkpoint, self._options, self._team.size)
+        if plan is None:
+            return CompiledModel(checkpoint.path, checkpoint.origin)
         self._model = cache.ensure(plan, self._team, build, self._settings, self._progress)
         self.cached = True
         return self._model
@@ -152,6 +154,7 @@ class _Artifact:
 def _open(
     runtime: Runtime,
     options: Options,
+    team: Team,
     model: CompiledModel,
     environ: Mapping[str, str],
     progress: Progress,
@@ -165,7 +168,7 @@ def _open(
         progress.stage("opening the engine")
         tokenizer = Tokenizer.load(tokenizer_directory(options, environ, progress) or model.path)
         inbox = QueueInbox()
-        engine = Supervisor(lambda: runtime.engine(model, options))
+        engine = Supervisor(lambda: runtime.engine(model, options, team))
         try:
             engine.open(inbox)
             loop = _loop(options, engine, inbox, tokenizer, item_chars)

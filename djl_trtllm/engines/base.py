@@ -20,6 +20,7 @@ from djl_trtllm.core import (
     Limits,
     Plan,
     Progress,
+    Team,
 )
 
 if TYPE_CHECKING:
@@ -80,19 +81,47 @@ class Engine(Protocol):
         ...
 
 
+class Follower(Protocol):
+    """The part that a rank other than 0 takes in a running engine."""
+
+    def open(self) -> None:
+        """Open this rank's share together with the leader; blocks until all are ready. Raises `LoadError`."""
+        ...
+
+    def run(self) -> None:
+        """Take part until the leader closes, opening again whenever it does. Blocks; raises `RankError`."""
+        ...
+
+
 class Runtime(Protocol):
-    """One way of compiling and running models."""
+    """One way of compiling and running models. `world` is the number of ranks."""
 
     name: str
 
-    def plan(self, checkpoint: Checkpoint, options: Options) -> Plan:
-        """Say what a build would depend on. Raises `UnsupportedModel` or `OptionsError`."""
+    def plan(self, checkpoint: Checkpoint, options: Options, world: int) -> Plan | None:
+        """Say what a build would depend on; None for a runtime that runs checkpoints as they are.
+
+        Raises `UnsupportedModel` or `OptionsError`. Called on rank 0 only.
+        """
         ...
 
-    def build(self, checkpoint: Checkpoint, options: Options, out: Path, progress: Progress) -> None:
-        """Compile into the empty directory `out`, in a child process; `CompileError` or `OutOfMemory`."""
+    def build(
+        self, checkpoint: Checkpoint, options: Options, team: Team, out: Path, progress: Progress
+    ) -> None:
+        """Compile this rank's part into the directory `out`, which all ranks share, in a child process.
+
+        Raises `CompileError` or `OutOfMemory`; `out` may hold anything then. What it holds on return is the artifact.
+        """
         ...
 
-    def engine(self, model: CompiledModel, options: Options) -> Engine:
-        """Make an engine for a compiled model, not yet open."""
+    def check(self, model: CompiledModel, options: Options, world: int) -> None:
+        """Refuse with `ArtifactError` what cannot run here, before any engine code is touched. On every rank."""
+        ...
+
+    def engine(self, model: CompiledModel, options: Options, team: Team) -> Engine:
+        """Make an engine for a compiled model, not yet open. On rank 0, again for every reopening."""
+        ...
+
+    def follower(self, model: CompiledModel, options: Options, team: Team) -> Follower:
+        """Make the part of a rank other than 0, not yet open."""
         ...

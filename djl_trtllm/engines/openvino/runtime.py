@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from djl_trtllm.core import Checkpoint, CompiledModel, Plan, Progress
-from djl_trtllm.engines.base import Engine
+from djl_trtllm.core import Checkpoint, CompiledModel, Plan, Progress, Team
+from djl_trtllm.engines.base import Engine, Follower
+from djl_trtllm.errors import RankError
 
 if TYPE_CHECKING:
     from djl_trtllm.options.table import Options
@@ -17,20 +18,34 @@ class OpenVINO:
 
     name = "openvino"
 
-    def plan(self, checkpoint: Checkpoint, options: Options) -> Plan:
+    def plan(self, checkpoint: Checkpoint, options: Options, world: int) -> Plan:  # noqa: ARG002
         """Say what the compiled model depends on."""
         from djl_trtllm.engines.openvino import compile as compiler
 
         return compiler.plan(checkpoint, options)
 
-    def build(self, checkpoint: Checkpoint, options: Options, out: Path, progress: Progress) -> None:
+    def build(
+        self,
+        checkpoint: Checkpoint,
+        options: Options,
+        team: Team,  # noqa: ARG002
+        out: Path,
+        progress: Progress,
+    ) -> None:
         """Compile the checkpoint into `out`, in a process of its own."""
         from djl_trtllm.engines.openvino import compile as compiler
 
         compiler.build(checkpoint, options, out, progress)
 
-    def engine(self, model: CompiledModel, options: Options) -> Engine:
+    def check(self, model: CompiledModel, options: Options, world: int) -> None:
+        """Nothing to refuse: opening a model tells what is wrong with it, in a child process."""
+
+    def engine(self, model: CompiledModel, options: Options, team: Team) -> Engine:  # noqa: ARG002
         """Make the engine for a compiled model; `open` starts it."""
         from djl_trtllm.engines.openvino.run import OpenVINOEngine
 
         return OpenVINOEngine(model, options)
+
+    def follower(self, model: CompiledModel, options: Options, team: Team) -> Follower:  # noqa: ARG002
+        """Refuse: one process runs the model."""
+        raise RankError("The openvino runtime runs a model in one process.")
