@@ -28,15 +28,18 @@ class ToyRuntime:
         self.engines: list[ToyEngine] = []
         self.fail_open: LoadError | None = None
 
-    def plan(self, checkpoint, options) -> Plan:
+    def plan(self, checkpoint, options, world) -> Plan:
         return Plan(self.name, checkpoint.model_type, {"config.json": "1"}, {}, {"toy": "1"}, "cpu")
 
-    def build(self, checkpoint, options, out: Path, progress) -> None:
+    def build(self, checkpoint, options, team, out: Path, progress) -> None:
         self.builds += 1
         save_tokenizer(out)
         (out / "weights.bin").write_bytes(bytes(WEIGHTS))
 
-    def engine(self, model, options) -> ToyEngine:
+    def check(self, model, options, world) -> None:
+        pass
+
+    def engine(self, model, options, team) -> ToyEngine:
         vocabulary = loop.tokenizer().vocab_size
         self.engines.append(ToyEngine(limits=toy_limits(vocab_size=vocabulary), fail_open=self.fail_open))
         return self.engines[-1]
