@@ -1,4 +1,4 @@
-"""Stands in for the process that compiles: does what the job's `origin` says. Run by build_process as a module."""
+"""Stands in for the process that compiles: does what the job's `origin` says. Run by building.process as a module."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from pathlib import Path
 
 import msgspec
 
-from djl_trtllm.engines.openvino.build_job import Done, Failed, Job, News, Note, Stage
+from djl_trtllm.engines.building.news import Done, Failed, News, Note, Stage
+
+
+class Job(msgspec.Struct):
+    origin: str
+    out: str
 
 
 def say(news: News) -> None:

@@ -177,22 +177,23 @@ def build(cache: str, jobs: Mapping[str, tuple[str, Mapping[str, Any]]]) -> None
     """Compile models with options through djl_trtllm's cache, and print where each one is: name -> directory."""
     from djl_trtllm.compile.cache import CacheSettings, ensure
     from djl_trtllm.core import Progress
+    from djl_trtllm.engines.building.child import Reporter
     from djl_trtllm.engines.openvino import build_child, build_process
     from djl_trtllm.engines.openvino import compile as openvino_compile
-    from djl_trtllm.engines.openvino.build_job import Job
+    from djl_trtllm.engines.openvino.build_job import SCRATCH, Job
     from djl_trtllm.model.locate import locate
     from djl_trtllm.options.table import Options
     from djl_trtllm.ranks import Solo
 
     def here(job: Job, progress: Progress) -> None:
         # What build_process.run does, without a process for each model.
-        scratch = Path(job.out) / build_child.SCRATCH
+        scratch = Path(job.out) / SCRATCH
         scratch.mkdir()
-        build_child.build(job, build_child.Reporter(sys.stdout.buffer))
+        build_child.build(job, Reporter(sys.stdout.buffer))
         shutil.rmtree(scratch)
 
     build_process.run = here
-    progress = build_child.Reporter(sys.stdout.buffer)
+    progress = Reporter(sys.stdout.buffer)
     made = {}
     for name, (model, more) in jobs.items():
         options = Options(model_id=model, cache_dir=cache, **more)

@@ -1,87 +1,34 @@
-"""The process that compiles: a JSON job on stdin, JSON lines of news on stdout, the libraries' chatter on stderr.
-
-It lives as long as its parent: the kernel kills it when the parent's thread ends, and where that is not to be
-had, the end of stdin does.
-"""
+"""The process that compiles for OpenVINO; what happens around it stands in `engines.building`."""
 
 from __future__ import annotations
 
-import ctypes
-import errno
-import os
 import shutil
-import signal
 import sys
-import threading
-import warnings
-from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 
-from djl_trtllm.engines.openvino.build_job import SCRATCH, Done, Failed, Job, News, Note, Stage
-from djl_trtllm.errors import CompileError, OutOfMemory, UnsupportedModel
-
-_PR_SET_PDEATHSIG = 1
-_NO_MEMORY = ("bad_alloc", "DefaultCPUAllocator", "Cannot allocate memory", "not enough memory")
-_NOT_WRITTEN = ("iostream error", "No space left on device")
-_NEARLY_FULL = 64 << 20
-
-
-class Reporter:
-    """Sends news to the parent; also the `Progress` of the steps."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-
-    def send(self, news: News) -> None:
-        """Send one line."""
-        self._stream.write(msgspec.json.encode(news) + b"\n")
-        self._stream.flush()
-
-    def stage(self, name: str, percent: float | None = None) -> None:
-        """Report a stage."""
-        self.send(Stage(name, percent))
-
-    def note(self, text: str) -> None:
-        """Put a line into the parent's log."""
-        self.send(Note(text))
-
-
-def main() -> int:
-    """Read the job, build, and say how it ended."""
-    _die_with_parent()
-    # Libraries print; what they print must not get between the lines of news.
-    reporter = Reporter(os.fdopen(os.dup(1), "wb"))
-    os.dup2(2, 1)
-    warnings.simplefilter("ignore")
-    job = msgspec.json.decode(_line(), type=Job)
-    threading.Thread(target=_end_with_stdin, daemon=True).start()
-    try:
-        build(job, reporter)
-    except BaseException as error:
-        import traceback
-
-        traceback.print_exc()
-        reporter.send(_failed(error, job))
-        return 1
-    reporter.send(Done())
-    return 0
+from djl_trtllm.engines.building import child
+from djl_trtllm.engines.building.child import Reporter
+from djl_trtllm.engines.building.news import Failed
+from djl_trtllm.engines.building.text_facts import Text
+from djl_trtllm.engines.openvino.build_job import SCRATCH, Job
 
 
 def build(job: Job, reporter: Reporter) -> None:
     """Do one job. Whatever is written on the way lies below the directory `job.out`/scratch, which must exist."""
     # OpenVINO and NNCF send usage statistics where this package can be imported; a compiler calls nobody.
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-    from djl_trtllm.engines.openvino import export, quantize, text_facts
+    from djl_trtllm.engines.building import text_facts
+    from djl_trtllm.engines.openvino import export, quantize
 
     out = Path(job.out)
     source = _source(job)
     reporter.stage("loading the compiler")
     export.load_libraries()
     reporter.stage("reading the tokenizer")
-    text_facts.write(job, source, out, reporter.note)
+    text = Text(job.origin, job.tokenizer, job.trust_remote_code, job.position_factor)
+    text_facts.write(text, source, out, reporter.note)
     if job.quantize is None:
         export.export(job, source, out, job.dtype, reporter)
     else:
@@ -108,54 +55,15 @@ def _source(job: Job) -> Path:
 
 
 def _failed(error: BaseException, job: Job) -> Failed:
-    text = str(error) or type(error).__name__
-    if isinstance(error, (MemoryError, OutOfMemory)) or any(words in text for words in _NO_MEMORY):
-        return Failed("memory", [text])
-    if isinstance(error, OSError) and error.errno is not None:
-        return Failed("disk", [error.strerror or text], error.errno)
-    if any(words in text for words in _NOT_WRITTEN):
-        # C++ streams do not say why a write failed; a disk that is nearly full now was full then.
-        full = shutil.disk_usage(job.out).free < _NEARLY_FULL
-        code = errno.ENOSPC if full else errno.EIO
-        return Failed("disk", [os.strerror(code)], code)
-    if isinstance(error, (CompileError, UnsupportedModel)):
-        kind = "unsupported" if isinstance(error, UnsupportedModel) else "build"
-        return Failed(kind, list(error.problems))
+    known = child.verdict(error, Path(job.out))
+    if known is not None:
+        return known
     if isinstance(error, ImportError):
         need = f"Compiling needs the package {error.name}: pip install 'djl-trtllm[compile]'."
         return Failed("build", [need, "Or serve a model that was compiled elsewhere, by copying the cache."])
-    return Failed("build", [f"Compiling {job.origin} failed: {type(error).__name__}: {_first_lines(text)}"])
-
-
-def _first_lines(text: str, most: int = 600) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= most else f"{flat[:most]}…"
-
-
-def _die_with_parent() -> None:
-    parent = os.getppid()
-    with suppress(OSError, AttributeError):  # Linux only; elsewhere the end of stdin has to do
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def _line() -> bytes:
-    """Read the job's line from the descriptor: a thread blocked in sys.stdin would break the interpreter's end."""
-    line = b""
-    while not line.endswith(b"\n"):
-        piece = os.read(0, 1 << 16)
-        if not piece:
-            os._exit(1)
-        line += piece
-    return line
-
-
-def _end_with_stdin() -> None:
-    while os.read(0, 1 << 16):
-        pass
-    os._exit(1)
+    text = child.first_lines(str(error) or type(error).__name__)
+    return Failed("build", [f"Compiling {job.origin} failed: {type(error).__name__}: {text}"])
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(child.main(Job, build, _failed))

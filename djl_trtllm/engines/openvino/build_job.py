@@ -1,4 +1,4 @@
-"""What the worker and its build child say to each other: one JSON job in, JSON lines of news out."""
+"""What the worker tells its build child for OpenVINO: one JSON job. The answers are `engines.building.news`."""
 
 from __future__ import annotations
 
@@ -25,31 +25,3 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     calib_dataset: str | None = None
     calib_size: int = 32
     position_factor: float = 1.0
-
-
-class Stage(msgspec.Struct, frozen=True, tag="stage"):
-    """Progress: what is being done, and how far it is where that is known."""
-
-    name: str
-    percent: float | None = None
-
-
-class Note(msgspec.Struct, frozen=True, tag="note"):
-    """A line for the worker's log."""
-
-    text: str
-
-
-class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """The build's end when it has failed: `memory`, `disk` (with errno), `unsupported`, or `build`."""
-
-    kind: str
-    problems: list[str]
-    errno: int | None = None
-
-
-class Done(msgspec.Struct, frozen=True, tag="done"):
-    """The build's end when it is whole."""
-
-
-News = Stage | Note | Failed | Done

@@ -1,139 +1,31 @@
-"""Run one build in a child process: relay its progress, and turn every way it can end into one clear error."""
+"""Run one OpenVINO build in a child process."""
 
 from __future__ import annotations
 
-import logging
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import threading
-from collections import deque
-from collections.abc import Iterable
 from pathlib import Path
 
-import msgspec
-
-import djl_trtllm
-from djl_trtllm.compile import disk
 from djl_trtllm.core import Progress
-from djl_trtllm.engines.openvino.build_job import SCRATCH, Done, Failed, Job, News, Note, Stage
-from djl_trtllm.errors import CompileError, LoadError, OutOfMemory, UnsupportedModel
+from djl_trtllm.engines.building import process
+from djl_trtllm.engines.openvino.build_job import SCRATCH, Job
 
 MODULE = "djl_trtllm.engines.openvino.build_child"
-_KEPT_LINES = 60
-_logger = logging.getLogger(__name__)
 
 
 def run(job: Job, progress: Progress) -> None:
     """Build and return; raises `CompileError`, `UnsupportedModel` or `OutOfMemory`. The child never outlives this."""
     out = Path(job.out)
-    scratch = out / SCRATCH
-    scratch.mkdir()
-    progress.stage("starting the compiler")
-    child = subprocess.Popen(
-        [sys.executable, "-m", MODULE],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=_environment(scratch),
-        cwd=scratch,
-    )
-    said: deque[str] = deque(maxlen=_KEPT_LINES)
-    assert child.stdin is not None  # noqa: S101 - all three are pipes
-    assert child.stdout is not None  # noqa: S101
-    assert child.stderr is not None  # noqa: S101
-    reader = threading.Thread(target=_keep, args=(child.stderr, said), name="build-stderr", daemon=True)
-    reader.start()
-    try:
-        _send(child, job)
-        end = _relay(child.stdout, progress)
-        status = child.wait()
-    finally:
-        child.kill()
-        child.wait()
-        reader.join()
-        for pipe in (child.stdin, child.stdout, child.stderr):
-            pipe.close()
-    if isinstance(end, Done) and status == 0:
-        shutil.rmtree(scratch, ignore_errors=True)
-        return
-    for line in said:
-        _logger.warning("compiler: %s", line)
-    raise _error(end, status, job)
 
-
-def _send(child: subprocess.Popen[bytes], job: Job) -> None:
-    """Write the job; stdin stays open, because its end tells the child that its parent has died."""
-    assert child.stdin is not None  # noqa: S101
-    try:
-        child.stdin.write(msgspec.json.encode(job) + b"\n")
-        child.stdin.flush()
-    except BrokenPipeError:
-        _logger.warning("the compiler ended before it read its job")
-
-
-def _relay(lines: Iterable[bytes], progress: Progress) -> News | None:
-    """Report progress until the child closes its output; return what it said last."""
-    decoder = msgspec.json.Decoder(News)
-    last: News | None = None
-    for line in lines:
-        last = decoder.decode(line)
-        if isinstance(last, Stage):
-            progress.stage(last.name, last.percent)
-        elif isinstance(last, Note):
-            _logger.info("%s", last.text)
-    return last
-
-
-def _keep(lines: Iterable[bytes], said: deque[str]) -> None:
-    for line in lines:
-        text = line.decode("utf-8", "replace").rstrip()
-        if text:
-            said.append(text)
-            _logger.debug("compiler: %s", text)
-
-
-def _environment(scratch: Path) -> dict[str, str]:
-    """Return the child's environment: nothing goes to the network, temporary files go where there is room."""
-    package = str(Path(djl_trtllm.__file__).resolve().parents[1])
-    paths = [package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return {
-        **os.environ,
-        "HF_HUB_OFFLINE": "1",
-        "HF_MODULES_CACHE": str(scratch / "modules"),
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "PYTHONPATH": os.pathsep.join(paths),
-        "TMPDIR": str(scratch),
-        "TOKENIZERS_PARALLELISM": "false",
-    }
-
-
-def _error(end: News | None, status: int, job: Job) -> LoadError:
-    if isinstance(end, Failed) and end.kind == "disk":
-        out = Path(job.out)
-        root = out.parent.parent if out.parent.name == "building" else out
-        return disk.problem(OSError(end.errno or 0, *end.problems), root)
-    if isinstance(end, Failed) and end.kind == "unsupported":
-        return UnsupportedModel(*end.problems)
-    if isinstance(end, Failed) and end.kind == "build":
-        return CompileError(*end.problems)
-    if status == -signal.SIGKILL or isinstance(end, Failed):
-        how = (
-            "was killed, probably because memory ran out"
-            if not isinstance(end, Failed)
-            else "ran out of memory"
-        )
-        return OutOfMemory(
+    def memory(how: str) -> str:
+        return (
             f"Compiling {job.origin} {how}. It takes about three times the size of the weights"
             f"{' and more for quantize=' + job.quantize if job.quantize else ''}."
             f" Give the machine more memory, {_relief(job)} or compile on a larger machine and copy the cache."
         )
-    how = f"by signal {signal.Signals(-status).name}" if status < 0 else f"with exit status {status}"
-    return CompileError(
-        f"The process that compiles {job.origin} ended {how} before it was done; its last lines are in the log."
+
+    build = process.Build(
+        module=MODULE, job=job, origin=job.origin, out=out, scratch=out / SCRATCH, memory=memory
     )
+    process.run(build, progress)
 
 
 def _relief(job: Job) -> str:

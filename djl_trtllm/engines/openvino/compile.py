@@ -8,28 +8,25 @@ from __future__ import annotations
 
 import functools
 import os
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blake3 import blake3
-
 from djl_trtllm.compile import disk
-from djl_trtllm.compile.cache import CacheSettings
-from djl_trtllm.compile.fingerprint import Memory, digests
 from djl_trtllm.core import Checkpoint, Plan, Progress
+from djl_trtllm.engines.building import inputs
+from djl_trtllm.engines.building.weights import weight_type
 from djl_trtllm.engines.openvino import build_process, overrides
 from djl_trtllm.engines.openvino.build_job import Job
-from djl_trtllm.engines.openvino.weights import weight_type
 from djl_trtllm.errors import CompileError, UnsupportedModel
-from djl_trtllm.model.checkpoint import build_files, weights_bytes
+from djl_trtllm.model.checkpoint import weights_bytes
 from djl_trtllm.model.families import family
 from djl_trtllm.model.locate import tokenizer_directory
 
 if TYPE_CHECKING:
     from djl_trtllm.options.table import Options
 
-_RECIPE = ("build_child.py", "calibration.py", "export.py", "overrides.py", "quantize.py", "text_facts.py")
+_RECIPE = ("build_child.py", "export.py", "overrides.py", "quantize.py")
+_SHARED = ("../building/calibration.py", "../building/text_facts.py")
 """The files whose code decides what a build writes. Their digest is in the key, so no release can forget to say
 that it builds otherwise."""
 
@@ -47,20 +44,12 @@ def plan(checkpoint: Checkpoint, options: Options) -> Plan:
     _check_source(checkpoint, options)
     overrides.check(checkpoint, kind, options)
     values = overrides.effective(kind, options.build_values("openvino"))
-    files = [(path.name, path) for path in build_files(checkpoint, code=options.trust_remote_code)]
-    tokenizer = tokenizer_directory(options, os.environ, _Silent())
-    if tokenizer is not None:
-        values.pop("tokenizer", None)
-        files += [(f"tokenizer/{path.name}", path) for path in sorted(tokenizer.iterdir()) if path.is_file()]
-    if options.calib_dataset is not None and "calib_dataset" in values:
-        values.pop("calib_dataset")
-        files.append(("option.calib_dataset", _calibration_file(options.calib_dataset)))
-    memory = None if options.cache == "off" else CacheSettings.of(options, os.environ).fingerprints
+    files, rest = inputs.split(checkpoint, options, values)
     return Plan(
         runtime="openvino",
         model_type=checkpoint.model_type,
-        inputs=digests(files, Memory(memory)),
-        options={**values, "dtype": weight_type(checkpoint, options.dtype)},
+        inputs=files,
+        options={**rest, "dtype": weight_type(checkpoint, options.dtype)},
         versions=_versions(quantising=options.quantize is not None),
         device="cpu",
     )
@@ -111,34 +100,15 @@ def _group_size(options: Options) -> int | None:
     return options.openvino_group_size
 
 
-def _calibration_file(name: str) -> Path:
-    path = Path(name).expanduser()
-    if not path.is_file():
-        raise CompileError(
-            f"option.calib_dataset={name!r}: there is no such file. Give a local text file (one sample a line)"
-            ' or a .jsonl file with a "text" in each line; nothing is downloaded for calibration.'
-        )
-    return path.resolve()
-
-
 def _versions(*, quantising: bool) -> dict[str, str]:
     names = (*_LIBRARIES, "nncf") if quantising else _LIBRARIES
-    return {"recipe": _recipe(), **{name: _version(name) for name in names}}
+    return {"recipe": _recipe(), **{name: inputs.version(name) for name in names}}
 
 
 @functools.cache
 def _recipe() -> str:
-    hasher = blake3()
-    for name in _RECIPE:
-        hasher.update(Path(__file__).with_name(name).read_bytes())
-    return str(hasher.hexdigest(4))
-
-
-def _version(library: str) -> str:
-    try:
-        return metadata.version(library)
-    except metadata.PackageNotFoundError:
-        return "not installed"
+    here = Path(__file__).parent
+    return inputs.recipe(here / name for name in (*_RECIPE, *_SHARED))
 
 
 def _check_space(checkpoint: Checkpoint, dtype: str, quantize: str | None, out: Path) -> None:
@@ -152,8 +122,3 @@ def _check_space(checkpoint: Checkpoint, dtype: str, quantize: str | None, out: 
             f"Compiling {checkpoint.origin} needs about {disk.size(needed)} in {disk.PURPOSE} ({out.parent.parent}),"
             f" and {disk.size(free)} are free. Free some, or set option.cache_dir to a directory on a larger disk."
         )
-
-
-class _Silent:
-    def stage(self, name: str, percent: float | None = None) -> None:
-        """Say nothing: what is looked up here was downloaded before."""

@@ -14,7 +14,7 @@ from djl_trtllm.engines.openvino.build_job import SCRATCH
 from djl_trtllm.errors import CompileError
 
 if TYPE_CHECKING:
-    from djl_trtllm.engines.openvino.build_child import Reporter
+    from djl_trtllm.engines.building.child import Reporter
     from djl_trtllm.engines.openvino.build_job import Job
 
 XML, BIN = "openvino_model.xml", "openvino_model.bin"

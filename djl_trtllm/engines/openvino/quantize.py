@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from djl_trtllm.engines.openvino import calibration
+from djl_trtllm.engines.building import calibration
 from djl_trtllm.engines.openvino.export import CONFIGS, XML
 from djl_trtllm.errors import CompileError
 
 if TYPE_CHECKING:
-    from djl_trtllm.engines.openvino.build_child import Reporter
+    from djl_trtllm.engines.building.child import Reporter
     from djl_trtllm.engines.openvino.build_job import Job
 
 _LONGEST_SAMPLE = 512

@@ -8,15 +8,13 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from djl_trtllm.engines.openvino import text_facts
-from djl_trtllm.engines.openvino.build_job import Job
+from djl_trtllm.engines.building import text_facts
+from djl_trtllm.engines.building.text_facts import Text
 from djl_trtllm.errors import CompileError
 
 
-def job(**fields: object) -> Job:
-    return Job(
-        **{"source": "x", "origin": "my model", "out": "x", "dtype": "fp32", "tokenizer": "x", **fields}
-    )
+def text(position_factor: float = 1.0) -> Text:
+    return Text("my model", "x", position_factor=position_factor)
 
 
 def words(*, begin: bool) -> Tokenizer:
@@ -45,7 +43,7 @@ def written(directory: Path, loaded: Loaded, original: Tokenizer | None) -> tupl
         original.enable_truncation(2)
         original.enable_padding()
         original.save(str(source))
-    text_facts._write_tokenizer(job(), loaded, source, target, notes.append)
+    text_facts._write_tokenizer(text(), loaded, source, target, notes.append)
     return Tokenizer.from_file(str(target)), notes
 
 
@@ -84,7 +82,7 @@ def facts(directory: Path, config: object, generation: object = None, **more: An
         eos_token_id=None, bos_token_id=None, added_tokens_decoder={}, all_special_ids=[], chat_template=None
     )
     tokenizer.__dict__.update(more)
-    return text_facts._facts(job(position_factor=2.0), tokenizer, directory)
+    return text_facts._facts(text(position_factor=2.0), tokenizer, directory)
 
 
 def test_every_end_that_anybody_names_is_an_end(tmp_path: Path) -> None:

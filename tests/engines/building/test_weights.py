@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from djl_trtllm.engines.openvino.weights import weight_type
+from djl_trtllm.engines.building.weights import weight_type
 from djl_trtllm.model import checkpoint
 from tests.support.checkpoints import safetensors, write
 

@@ -9,14 +9,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from djl_trtllm.errors import CompileError
 from djl_trtllm.model.families import max_positions
-
-if TYPE_CHECKING:
-    from djl_trtllm.engines.openvino.build_job import Job
 
 _COPIED = (
     "tokenizer_config.json",
@@ -33,48 +31,58 @@ _SAMPLES = (
 )
 
 
-def write(job: Job, source: Path, out: Path, note: Callable[[str], None]) -> None:
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Whose text it is, the directory of its tokenizer, and how much longer than the checkpoint says a text may get."""
+
+    origin: str
+    tokenizer: str
+    trust_remote_code: bool = False
+    position_factor: float = 1.0
+
+
+def write(text: Text, source: Path, out: Path, note: Callable[[str], None]) -> None:
     """Write tokenizer.json, text.json and the tokenizer's configuration into `out`."""
-    tokenizer = _load(job)
-    directory = Path(job.tokenizer)
+    tokenizer = _load(text)
+    directory = Path(text.tokenizer)
     for name in _COPIED:
         origin = source if name == "generation_config.json" else directory
         if (origin / name).is_file():
             shutil.copyfile(origin / name, out / name)
-    _write_tokenizer(job, tokenizer, directory / "tokenizer.json", out / "tokenizer.json", note)
-    facts = _facts(job, tokenizer, source)
+    _write_tokenizer(text, tokenizer, directory / "tokenizer.json", out / "tokenizer.json", note)
+    facts = _facts(text, tokenizer, source)
     (out / "text.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
-def _load(job: Job) -> Any:
+def _load(text: Text) -> Any:
     from transformers import AutoTokenizer
 
     try:
         return AutoTokenizer.from_pretrained(
-            job.tokenizer, local_files_only=True, trust_remote_code=job.trust_remote_code
+            text.tokenizer, local_files_only=True, trust_remote_code=text.trust_remote_code
         )
     except Exception as error:
         raise CompileError(
-            f"The tokenizer of {job.origin} cannot be loaded: {' '.join(str(error).split())[:300]}"
+            f"The tokenizer of {text.origin} cannot be loaded: {' '.join(str(error).split())[:300]}"
             " Its files (tokenizer.json, or tokenizer.model and tokenizer_config.json) must be in the checkpoint;"
             " option.tokenizer can name another directory."
         ) from error
 
 
 def _write_tokenizer(
-    job: Job, tokenizer: Any, original: Path, target: Path, note: Callable[[str], None]
+    text: Text, tokenizer: Any, original: Path, target: Path, note: Callable[[str], None]
 ) -> None:
     """Keep the checkpoint's tokenizer.json where it encodes as transformers does, else write transformers' own."""
     from tokenizers import Tokenizer
 
-    expected = [list(tokenizer(text)["input_ids"]) for text in _SAMPLES]
+    expected = [list(tokenizer(sample)["input_ids"]) for sample in _SAMPLES]
     if original.is_file() and _encodings(Tokenizer.from_file(str(original))) == expected:
         shutil.copyfile(original, target)
         return
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise CompileError(
-            f"The tokenizer of {job.origin} ({type(tokenizer).__name__}) cannot be converted to tokenizer.json."
+            f"The tokenizer of {text.origin} ({type(tokenizer).__name__}) cannot be converted to tokenizer.json."
             " Give a directory with a converted one as option.tokenizer."
         )
     backend.no_truncation()
@@ -82,7 +90,7 @@ def _write_tokenizer(
     backend.save(str(target))
     if _encodings(Tokenizer.from_file(str(target))) != expected:
         raise CompileError(
-            f"The tokenizer of {job.origin} ({type(tokenizer).__name__}) encodes differently once it is converted."
+            f"The tokenizer of {text.origin} ({type(tokenizer).__name__}) encodes differently once it is converted."
             " Give a directory with a tokenizer.json as option.tokenizer."
         )
     if original.is_file():
@@ -94,10 +102,10 @@ def _write_tokenizer(
 def _encodings(tokenizer: Any) -> list[list[int]]:
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    return [tokenizer.encode(text).ids for text in _SAMPLES]
+    return [tokenizer.encode(sample).ids for sample in _SAMPLES]
 
 
-def _facts(job: Job, tokenizer: Any, source: Path) -> dict[str, object]:
+def _facts(text: Text, tokenizer: Any, source: Path) -> dict[str, object]:
     config = _json(source / "config.json")
     generation = _json(source / "generation_config.json")
     ends = {
@@ -122,7 +130,7 @@ def _facts(job: Job, tokenizer: Any, source: Path) -> dict[str, object]:
         "special_token_ids": sorted({*special, *tokenizer.all_special_ids}),
         "chat_template": template,
         "vocab_size": vocab_size if isinstance(vocab_size, int) else len(tokenizer),
-        "max_position_embeddings": int(positions * job.position_factor) if positions else None,
+        "max_position_embeddings": int(positions * text.position_factor) if positions else None,
         "model_type": config.get("model_type"),
     }
 

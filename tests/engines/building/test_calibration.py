@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from djl_trtllm.engines.openvino.calibration import BUILT_IN, texts
+from djl_trtllm.engines.building.calibration import BUILT_IN, texts
 from djl_trtllm.errors import CompileError
 
 

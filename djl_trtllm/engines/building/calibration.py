@@ -77,3 +77,14 @@ def _text(path: Path, number: int, line: str) -> str:
     if not isinstance(text, str):
         raise CompileError(f'option.calib_dataset: line {number} of {path.name} has no string "text".')
     return text
+
+
+def calibration_file(name: str) -> Path:
+    """Return the file that option.calib_dataset names; `CompileError` where there is none."""
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise CompileError(
+            f"option.calib_dataset={name!r}: there is no such file. Give a local text file (one sample a line)"
+            ' or a .jsonl file with a "text" in each line; nothing is downloaded for calibration.'
+        )
+    return path.resolve()

@@ -1,0 +1,1 @@
+"""What every compiler of models here shares: a child process that builds, its news, text facts, calibration text."""

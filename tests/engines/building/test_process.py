@@ -1,0 +1,88 @@
+import logging
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from djl_trtllm.engines.building import process
+from djl_trtllm.errors import CompileError, LoadError, OutOfMemory, UnsupportedModel
+from tests.support.fake_compiler import Job
+from tests.support.plans import Stages
+
+
+def run(out: Path, origin: str) -> Stages:
+    stages = Stages()
+    build = process.Build(
+        module="tests.support.fake_compiler",
+        job=Job(origin=origin, out=str(out)),
+        origin=origin,
+        out=out,
+        scratch=out / "scratch",
+        memory=lambda how: f"It {how}.",
+    )
+    process.run(build, stages)
+    return stages
+
+
+def test_a_good_build_reports_and_leaves_only_its_result(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    stages = run(tmp_path, "good")
+    assert stages.names == ["starting the compiler", "converting"]
+    assert "by the way" in caplog.text
+    assert "a library talks" not in caplog.text
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert (tmp_path / "model").read_text() == f"1{tmp_path}/scratch"
+
+
+@pytest.mark.parametrize(
+    ("origin", "kind", "words"),
+    [
+        ("killed", OutOfMemory, r"^It was killed, probably because memory ran out\.$"),
+        ("memory", OutOfMemory, r"^It ran out of memory\.$"),
+        ("crashed", CompileError, "by signal SIGTERM"),
+        ("exits", CompileError, "with exit status 3"),
+        ("done, then fails", CompileError, "with exit status 4"),
+        ("disk", CompileError, r"There is no space left .* option\.cache_dir"),
+        ("unsupported", UnsupportedModel, "what went wrong"),
+        ("build", CompileError, "what went wrong"),
+    ],
+)
+def test_every_other_end_is_one_clear_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, origin: str, kind: type[LoadError], words: str
+) -> None:
+    with pytest.raises(kind, match=words):
+        run(tmp_path, origin)
+    assert "compiler: a library talks" in caplog.text
+
+
+def test_the_disk_that_is_full_is_the_cache(tmp_path: Path) -> None:
+    out = tmp_path / "building" / "key.1.a"
+    out.mkdir(parents=True)
+    with pytest.raises(CompileError) as caught:
+        run(out, "disk")
+    assert f"({tmp_path})" in str(caught.value)
+
+
+def test_a_compiler_killed_from_outside_is_an_error_at_once(tmp_path: Path) -> None:
+    caught: list[BaseException] = []
+
+    def build() -> None:
+        try:
+            run(tmp_path, "sleeps")
+        except LoadError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=build)
+    thread.start()
+    pid = tmp_path / "pid"
+    deadline = time.monotonic() + 20
+    while not (pid.exists() and pid.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(int(pid.read_text()), signal.SIGKILL)
+    thread.join(10)
+    assert [type(error) for error in caught] == [OutOfMemory]
