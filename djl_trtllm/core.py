@@ -175,7 +175,8 @@ class CompiledModel:
     """An engine directory ready to open, ours or brought by the user. `origin` is what to call it in a log.
 
     `runtime` names the runtime whose format a directory of the user's has. `options` are option values that
-    the directory itself brings (the parameters of a config.pbtxt); they are the weakest source.
+    the directory itself brings (the parameters of a config.pbtxt); they are the weakest source. `text` is the
+    directory of its tokenizer where that is not `path`.
     """
 
     path: Path
@@ -184,6 +185,12 @@ class CompiledModel:
     why: str = ""
     runtime: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
+    text: Path | None = None
+
+    @property
+    def text_path(self) -> Path:
+        """The directory of tokenizer.json and of what else is known of the model's text."""
+        return self.text or self.path
 
 
 @dataclass(frozen=True, slots=True)
