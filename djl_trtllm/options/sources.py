@@ -1,4 +1,4 @@
-"""Where values come from: DJL's properties, then the environment, then the defaults.
+"""Where values come from: DJL's properties, then the environment, then what the model itself brings, then the defaults.
 
 DJL-Serving merges `serving.properties` and `OPTION_*` into one map of properties before a worker sees them, the
 file first; other fronts may not. Both are read here with the same precedence, so the result is the same. In MPI
@@ -32,18 +32,24 @@ class _Given:
         return ALIASES.get(self.key, self.key)
 
 
-def read(properties: Mapping[str, object], environ: Mapping[str, str]) -> Options:
+def read(
+    properties: Mapping[str, object],
+    environ: Mapping[str, str],
+    *,
+    lowest: tuple[str, Mapping[str, str]] | None = None,
+) -> Options:
     """Return the options of one model, or raise `OptionsError` with everything that is wrong with them.
 
     `properties` are those of DJL's load call (`option.` before a name does not matter). Unknown options are in
-    `Options.warnings`, or errors with `unknown_options=reject`.
+    `Options.warnings`, or errors with `unknown_options=reject`. `lowest` are a file's name and the values that
+    the model brings in it; they yield to all but the defaults.
     """
     values: dict[str, object] = {}
     sources: dict[str, str] = {}
     problems: list[str] = []
     unknown: dict[str, str] = {}
     chosen: dict[str, _Given] = {}
-    for given in _all_given(properties, environ):
+    for given in (*_all_given(properties, environ), *_brought(lowest)):
         if given.name not in SPECS:
             if not is_djl_property(given.key):
                 unknown.setdefault(given.key.lower(), _unknown(given))
@@ -86,6 +92,12 @@ def _all_given(properties: Mapping[str, object], environ: Mapping[str, str]) -> 
     for name, spec in SPECS.items():
         if spec.env is not None and environ.get(spec.env, "").strip():
             yield _Given(name, environ[spec.env].strip(), spec.env)
+
+
+def _brought(lowest: tuple[str, Mapping[str, str]] | None) -> Iterator[_Given]:
+    if lowest is not None:
+        file, values = lowest
+        yield from (_Given(key, text.strip(), file) for key, text in values.items() if text.strip())
 
 
 def _source(key: str, text: str, environ: Mapping[str, str]) -> str:

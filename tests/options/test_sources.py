@@ -200,3 +200,31 @@ def test_options_read_back_as_written() -> None:
         if default is not None and name not in ("max_num_sequences", "rank_timeout")
     }
     assert read(pairs, {}) == Options()
+
+
+def test_what_the_model_brings_is_weaker_than_all_but_the_defaults() -> None:
+    brought = {
+        "max_beam_width": "4",
+        "max_num_sequences": "8",
+        "batch_scheduler_policy": "guaranteed_no_evict",
+        "enable_trt_overlap": " ",
+    }
+    options = read(
+        {"option.max_beam_width": "2"}, {"OPTION_MAX_NUM_SEQUENCES": "16"}, lowest=("config.pbtxt", brought)
+    )
+    assert (options.max_beam_width, options.source_of("max_beam_width")) == (2, "serving.properties")
+    assert (options.max_num_sequences, options.source_of("max_num_sequences")) == (
+        16,
+        "OPTION_MAX_NUM_SEQUENCES",
+    )
+    policy = "batch_scheduler_policy"
+    assert (options.batch_scheduler_policy, options.source_of(policy)) == (
+        "guaranteed_no_evict",
+        "config.pbtxt",
+    )
+    assert (options.enable_trt_overlap, options.source_of("enable_trt_overlap")) == (False, "default")
+
+
+def test_a_wrong_value_that_the_model_brings_is_said_with_its_file() -> None:
+    with pytest.raises(OptionsError, match=r"batch_scheduler_policy='?fast'? \(from config.pbtxt\) must be"):
+        read({}, {}, lowest=("config.pbtxt", {"batch_scheduler_policy": "fast"}))
