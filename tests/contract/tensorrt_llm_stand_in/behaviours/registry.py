@@ -21,7 +21,7 @@ called; a method the row has and the behaviour lacks returns None (`__enter__` r
 An attribute of the row is read from the behaviour where it has one of that name, otherwise it is the value given to
 the constructor or set since; the generated object checks the type of what is set and refuses read-only ones.
 
-**A function** is given a function: `@behaviour("tensorrt_llm.builder.build") def build(context, *, model, build_config)`.
+**A function** is given one: `@behaviour("tensorrt_llm.builder.build") def build(context, *, model, build_config)`.
 
 A pattern (`tensorrt_llm.models.*`) stands for symbols without an entry of their own. The first import of this module's
 siblings is done by `everything()`, which lists them by name: add yours there.
@@ -42,7 +42,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from ..library import Library
+    from tests.contract.tensorrt_llm_stand_in.library import Library
 
 T = TypeVar("T")
 

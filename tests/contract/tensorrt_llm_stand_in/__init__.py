@@ -1,0 +1,17 @@
+"""An importable `tensorrt_llm` made from the contract, for one of its versions, stricter than the real one.
+
+    with installed("0.14.0") as recorder:
+        ...                                    # code that imports tensorrt_llm
+    assert recorder.of("BuildConfig")
+
+Signatures come from `trtllm_contract.json` (`rows`, `spec`, `signature`, `generate`), what happens then from
+`behaviours`. Other processes get the same through `environment`.
+"""
+
+from tests.contract.tensorrt_llm_stand_in.install import environment, installed
+from tests.contract.tensorrt_llm_stand_in.recorder import Call, Recorder, read
+from tests.contract.tensorrt_llm_stand_in.rows import names, version
+
+ROWS = names()
+
+__all__ = ["ROWS", "Call", "Recorder", "environment", "installed", "read", "version"]

@@ -1,0 +1,102 @@
+"""The rows of the contract: what one version of TensorRT-LLM has, by full symbol name."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+CONTRACT = Path(__file__).parents[1] / "trtllm_contract.json"
+
+Entry = dict[str, Any]
+Row = dict[str, Entry]
+
+VERSIONS = {"0.21~": "0.21.0", "1.0~": "1.0.0", "1.2~": "1.2.1", "1.3-main-after-2026-07": "1.3.0"}
+"""What `__version__` says in rows whose source does not tell."""
+
+NO_SYMBOL = ("_source", "tensorrt_llm.kept", "tensorrt_llm.removed")
+
+
+@functools.cache
+def contract() -> dict[str, Any]:
+    """Return the whole contract."""
+    return dict(json.loads(CONTRACT.read_bytes()))
+
+
+def names() -> tuple[str, ...]:
+    """Return the rows, oldest first."""
+    return tuple(sorted((name for name in contract() if name != "_meta"), key=_age))
+
+
+def version(name: str) -> str:
+    """Return what `tensorrt_llm.__version__` is in a row."""
+    return str(contract()[name]["_source"].get("version_py") or VERSIONS[name])
+
+
+def minor(name: str) -> tuple[int, int]:
+    """Return major and minor number of a row; a snapshot named after a release counts as that release."""
+    if name in ("0.12a~", "0.12b~"):
+        return (0, 13)
+    major, second = version(name).split(".")[:2]
+    return int(major), int(second)
+
+
+@functools.cache
+def row(name: str) -> Row:
+    """Return the entries of a row. Row 0.21~, of which little was read, is completed by what its neighbours share."""
+    entries = {symbol: entry for symbol, entry in contract()[name].items() if symbol not in NO_SYMBOL}
+    if name != "0.21~":
+        return entries
+    return {**shared(row("0.17~"), row("1.0~")), **entries}
+
+
+def shared(older: Row, newer: Row) -> Row:
+    """Return what two rows have in common: symbols, arguments, attributes and methods, with the older one's types."""
+    return {symbol: _common(older[symbol], newer[symbol]) for symbol in older if symbol in newer}
+
+
+def _common(older: Entry, newer: Entry) -> Entry:
+    entry = dict(older)
+    for key in ("enum", "attributes"):
+        if key in older:
+            entry[key] = [name for name in older[key] if name in newer.get(key, ())]
+    for key in ("init", "function"):
+        if key in older:
+            entry[key] = _common_signature(older[key], newer.get(key, []))
+    for key in ("exports", "map", "from_hugging_face", "quantize", "inherited_methods"):
+        if key in older:
+            entry[key] = {name: value for name, value in older[key].items() if name in newer.get(key, {})}
+    if "methods" in older:
+        methods = newer.get("methods", {})
+        entry["methods"] = {
+            name: _common_signature(signature, methods[name])
+            for name, signature in older["methods"].items()
+            if name in methods
+        }
+    return entry
+
+
+def overloads(signature: list[Any]) -> list[list[Any]]:
+    """Return a signature of the contract as a list of overloads."""
+    if signature and (not signature[0] or isinstance(signature[0][0], list)):
+        return signature
+    return [signature]
+
+
+def _common_signature(older: list[Any], newer: list[Any]) -> list[Any]:
+    known = {argument[0] for overload in overloads(newer) for argument in overload}
+    kept = []
+    for overload in overloads(older):
+        arguments = [argument for argument in overload if argument[0] in known or argument[0].startswith("*")]
+        lost = [
+            argument for argument in overload if argument not in arguments and argument[2] == "<required>"
+        ]
+        if not lost and arguments not in kept:
+            kept.append(arguments)
+    return kept
+
+
+def _age(name: str) -> tuple[tuple[int, ...], str]:
+    number = name.rstrip("ab~").split("-")[0].split("rc")[0]
+    return tuple(int(part) for part in number.split(".")), name

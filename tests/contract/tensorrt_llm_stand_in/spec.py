@@ -1,0 +1,115 @@
+"""What a row says about one symbol: its signatures, attributes and kinds of methods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.contract.tensorrt_llm_stand_in.rows import Entry, Row, overloads
+from tests.contract.tensorrt_llm_stand_in.signature import Argument, Overload
+
+Overloads = tuple[Overload, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """An attribute: the annotation of what may be set, allowed values where the row lists them."""
+
+    name: str
+    read_only: bool
+    annotation: str | None
+    default: str | None
+    allowed: tuple[Any, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A class of a row. `kind` is `cpp`, `dataclass`, `pydantic` or `python`; `extra`: what pydantic does."""
+
+    symbol: str
+    kind: str
+    constructors: Overloads
+    methods: dict[str, Overloads]
+    class_methods: frozenset[str]
+    async_methods: frozenset[str]
+    attributes: dict[str, Attribute]
+    extra: str
+    entry: Entry = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.symbol.rsplit(".", 1)[-1]
+
+
+def spec_of(symbol: str, row: Row) -> Spec:
+    """Read the entry of a class, the methods it inherits among its own."""
+    entry = row[symbol]
+    methods, class_methods, async_methods = _methods(entry, row)
+    constructors = parse(entry["init"])
+    if symbol.startswith("tensorrt_llm.bindings") and entry["init"] == []:
+        constructors = ()
+    if entry.get("kwargs_accepted"):
+        known = constructors[0].arguments
+        more = tuple(Argument(*a) for a in entry["kwargs_accepted"] if a[0] not in {x.name for x in known})
+        constructors = (Overload(known + more, any_keyword=False, any_positional=False),)
+    return Spec(
+        symbol=symbol,
+        kind=_kind(symbol, entry),
+        constructors=constructors,
+        methods=methods,
+        class_methods=frozenset(class_methods),
+        async_methods=frozenset(async_methods),
+        attributes=_attributes(entry, constructors),
+        extra=_extra(entry),
+        entry=entry,
+    )
+
+
+def parse(signature: list[Any]) -> Overloads:
+    """Read a signature of the contract."""
+    return tuple(Overload.of(entry) for entry in overloads(signature))
+
+
+def _kind(symbol: str, entry: Entry) -> str:
+    return "cpp" if symbol.startswith("tensorrt_llm.bindings") else str(entry.get("kind") or "python")
+
+
+def _extra(entry: Entry) -> str:
+    text = str(entry.get("model_config") or "")
+    return "ignore" if "ignore" in text else "forbid"
+
+
+def _methods(entry: Entry, row: Row) -> tuple[dict[str, Overloads], set[str], set[str]]:
+    methods = {name: parse(signature) for name, signature in entry.get("methods", {}).items()}
+    kinds = dict(entry.get("method_kinds", {}))
+    for name, owner in entry.get("inherited_methods", {}).items():
+        found = next(
+            (e for symbol, e in row.items() if symbol.endswith(f".{owner}") and name in e.get("methods", {})),
+            None,
+        )
+        if found is not None and name not in methods:
+            methods[name] = parse(found["methods"][name])
+            kinds[name] = found.get("method_kinds", {}).get(name, ())
+    class_methods = {name for name in methods if name.startswith("from_") or name == "quantize"}
+    class_methods |= {name for name, kind in kinds.items() if "classmethod" in kind or "staticmethod" in kind}
+    class_methods |= set(entry.get("static", ()))
+    return methods, class_methods & set(methods), {name for name, kind in kinds.items() if "async" in kind}
+
+
+def _attributes(entry: Entry, constructors: Overloads) -> dict[str, Attribute]:
+    types = entry.get("attribute_types", {})
+    details = entry.get("attribute_details", {})
+    arguments = {argument.name: argument for overload in constructors for argument in overload.arguments}
+    attributes = {}
+    for text in entry.get("attributes", ()):
+        name = text.split(" ")[0]
+        detail = details.get(name, {})
+        argument = arguments.get(name)
+        attributes[name] = Attribute(
+            name=name,
+            read_only="(ro)" in text,
+            annotation=types.get(name) or detail.get("type") or (argument.annotation if argument else None),
+            default=detail.get("default") or (argument.default if argument else None),
+            allowed=tuple(detail["allowed"]) if "allowed" in detail else None,
+        )
+    return attributes
