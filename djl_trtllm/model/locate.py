@@ -1,7 +1,8 @@
 """From what the user wrote as a model to a directory on this machine that holds it.
 
 `option.model_id` is a directory or a hub id; without it the model directory itself holds the model. A directory
-is a Hugging Face checkpoint, or an OpenVINO model that needs no compiling. The names of files decide which.
+is a Hugging Face checkpoint, or holds TensorRT-LLM engines or an OpenVINO model, which need no compiling. The
+names of files decide which.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from djl_trtllm.core import Checkpoint, CompiledModel, Progress
 from djl_trtllm.errors import ModelNotFound, UnsupportedModel
-from djl_trtllm.model import checkpoint, hub
+from djl_trtllm.model import checkpoint, engine_layouts, hub
 from djl_trtllm.model.families import FAMILIES
 
 if TYPE_CHECKING:
@@ -33,7 +34,12 @@ def locate(options: Options, environ: Mapping[str, str], progress: Progress) -> 
     progress.stage("locating the model")
     path, origin = _directory(options, environ, progress)
     if all((path / name).is_file() for name in OPENVINO_FILES):
-        return CompiledModel(path=path, origin=origin, why="it is an OpenVINO model already")
+        return CompiledModel(
+            path=path, origin=origin, why="it is an OpenVINO model already", runtime="openvino"
+        )
+    engines = engine_layouts.find(path, origin)
+    if engines is not None:
+        return engines
     if not (path / checkpoint.CONFIG).is_file():
         raise _nothing_in(path, origin)
     found = checkpoint.read(path, origin)
@@ -68,6 +74,8 @@ def _directory(options: Options, environ: Mapping[str, str], progress: Progress)
     path = hub.download(options.model_id, options.revision, wanted, environ, progress)
     if options.allow_pickle_weights and not any(path.glob("*.safetensors")):
         path = hub.download(options.model_id, options.revision, [*wanted, "*.bin"], environ, progress)
+    if engine_layouts.is_described(path):
+        path = hub.download(options.model_id, options.revision, [*wanted, "*.engine"], environ, progress)
     return path, origin
 
 
@@ -98,11 +106,6 @@ def _local(name: str, model_dir: Path, option: str) -> Path | None:
 def _nothing_in(path: Path, origin: str) -> ModelNotFound | UnsupportedModel:
     """Say what a directory without a checkpoint holds instead, as far as its file names tell."""
     names = sorted(entry.name for entry in path.iterdir())
-    engines = [*path.glob("*.engine"), *path.glob("tensorrt_llm/*/*.engine")]
-    if engines:
-        return UnsupportedModel(
-            f"{origin} holds TensorRT-LLM engines, which only the trtllm runtime can run."
-        )
     if any(name.endswith(".gguf") for name in names):
         return UnsupportedModel(
             f"{origin} holds GGUF files. Give the Hugging Face checkpoint they were made from."
@@ -116,5 +119,5 @@ def _nothing_in(path: Path, origin: str) -> ModelNotFound | UnsupportedModel:
     )
     return ModelNotFound(
         f"No model in {origin}: neither {checkpoint.CONFIG} with *.safetensors (a Hugging Face checkpoint)"
-        f" nor {OPENVINO_FILES[0]} is there. {listing}"
+        f" nor rank0.engine nor {OPENVINO_FILES[0]} is there. {listing}"
     )

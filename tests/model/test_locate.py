@@ -6,6 +6,7 @@ from djl_trtllm.core import Checkpoint, CompiledModel
 from djl_trtllm.errors import LoadError, ModelNotFound, UnsupportedModel
 from djl_trtllm.model import hub, locate
 from djl_trtllm.options.table import Options
+from tests.support import trtllm_engines as engines
 from tests.support.checkpoints import write
 from tests.support.plans import Stages
 
@@ -35,7 +36,13 @@ def test_an_openvino_directory_needs_no_compiling(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     found = find(model_id=str(tmp_path))
     assert isinstance(found, CompiledModel)
-    assert found.path == tmp_path
+    assert (found.path, found.runtime) == (tmp_path, "openvino")
+
+
+def test_engines_need_no_compiling(tmp_path: Path) -> None:
+    found = find(model_id=str(engines.write(tmp_path, engines.config())))
+    assert isinstance(found, CompiledModel)
+    assert (found.path, found.runtime, found.text_path) == (tmp_path, "trtllm", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -70,8 +77,8 @@ def test_a_file_is_no_model(tmp_path: Path) -> None:
         ([], ModelNotFound, "It is empty"),
         (["a.txt", "serving.properties"], ModelNotFound, r"It holds a\.txt, serving\.properties\."),
         (["a", "b", "c", "d", "e", "f"], ModelNotFound, "and more"),
-        (["rank0.engine", "x.json"], UnsupportedModel, "TensorRT-LLM engines"),
-        (["tensorrt_llm/1/llama_float16_tp1_rank0.engine"], UnsupportedModel, "TensorRT-LLM engines"),
+        (["rank0.engine", "x.json"], UnsupportedModel, "has rank0.engine but no config.json"),
+        (["tensorrt_llm/1/llama_float16_tp1_rank0.engine"], UnsupportedModel, "but no config.json"),
         (["model.Q4_1.gguf"], UnsupportedModel, "GGUF"),
         (["adapter_config.json", "adapter_model.safetensors"], UnsupportedModel, "LoRA adapter"),
     ],
@@ -141,6 +148,15 @@ def test_code_is_downloaded_when_trusted_and_pickles_when_allowed_and_needed(dow
     (downloads.path / "model.safetensors").rename(downloads.path / "pytorch_model.bin")
     find(model_id="gpt2", allow_pickle_weights=True)
     assert "*.bin" in downloads.calls[-1][2]
+
+
+def test_engines_are_downloaded_where_the_hub_has_them(downloads: Hub) -> None:
+    engines.write(downloads.path, engines.config())
+    (downloads.path / "model.safetensors").unlink()
+    found = find(model_id="owner/engines")
+    assert isinstance(found, CompiledModel)
+    assert "*.engine" not in downloads.calls[0][2]
+    assert "*.engine" in downloads.calls[-1][2]
 
 
 def test_another_tokenizer_is_a_directory_or_on_the_hub(tmp_path: Path, downloads: Hub) -> None:
