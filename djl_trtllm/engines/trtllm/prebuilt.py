@@ -73,7 +73,7 @@ def _version_problems(facts: EngineFacts, release: Release | None) -> Iterator[s
     except ValueError:
         yield f"config.json of {facts.path} has version={facts.version!r}, which is none. Build the engines again."
         return
-    if release is None or built != release:
+    if release is None or _line(built) != _line(release):
         yield (
             f"{facts.path} was built by TensorRT-LLM {built}, and {here}; TensorRT reads no engine of another"
             " version. Build it again, or use the container it was built in."
@@ -85,6 +85,11 @@ def _version_problems(facts: EngineFacts, release: Release | None) -> Iterator[s
             built,
             release,
         )
+
+
+def _line(release: Release) -> list[str]:
+    """Return major and minor number as they are written; a snapshot is of the line that it leads to."""
+    return str(release).split(".")[:2]
 
 
 def _world_problems(facts: EngineFacts, options: Options, world: int) -> Iterator[str]:
