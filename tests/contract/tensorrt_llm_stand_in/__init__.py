@@ -8,10 +8,22 @@ Signatures come from `trtllm_contract.json` (`rows`, `spec`, `signature`, `gener
 `behaviours`. Other processes get the same through `environment`.
 """
 
+from tests.contract.tensorrt_llm_stand_in.behaviours.tokens import expected_tokens
+from tests.contract.tensorrt_llm_stand_in.engine_directory import write_engine
 from tests.contract.tensorrt_llm_stand_in.install import environment, installed
 from tests.contract.tensorrt_llm_stand_in.recorder import Call, Recorder, read
 from tests.contract.tensorrt_llm_stand_in.rows import names, version
 
 ROWS = names()
 
-__all__ = ["ROWS", "Call", "Recorder", "environment", "installed", "read", "version"]
+__all__ = [
+    "ROWS",
+    "Call",
+    "Recorder",
+    "environment",
+    "expected_tokens",
+    "installed",
+    "read",
+    "version",
+    "write_engine",
+]

@@ -60,7 +60,8 @@ def _common(older: Entry, newer: Entry) -> Entry:
     entry = dict(older)
     for key in ("enum", "attributes"):
         if key in older:
-            entry[key] = [name for name in older[key] if name in newer.get(key, ())]
+            known = {name.split(" ")[0] for name in newer.get(key, ())}
+            entry[key] = [name for name in older[key] if name.split(" ")[0] in known]
     for key in ("init", "function"):
         if key in older:
             entry[key] = _common_signature(older[key], newer.get(key, []))

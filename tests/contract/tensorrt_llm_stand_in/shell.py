@@ -140,7 +140,8 @@ def method(spec: Spec, name: str, overloads: tuple[Overload, ...]) -> Callable[.
         if name == "__exit__":
             keywords, positional = dict(zip(("type", "value", "traceback"), positional, strict=True)), ()
         bound = library.bind(f"{spec.name}.{name}", overloads, positional, keywords)
-        library.recorder.add(spec.symbol, name, bound if positional else {k: bound[k] for k in keywords})
+        if name not in getattr(self._behaviour, "quiet", ()):
+            library.recorder.add(spec.symbol, name, bound if positional else {k: bound[k] for k in keywords})
         implementation = getattr(self._behaviour, name, None)
         if implementation is not None:
             return implementation(**bound)
