@@ -127,11 +127,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What an engine can do; a schema answers 400 for what it cannot, without asking which engine it is."""
+    """What an engine can do; a schema answers 400 for what it cannot, without asking which engine it is.
+
+    `beam_width` is the only width it takes, for every request; 1 is no beam search. A sequence with beams gives
+    its best one in one chunk at the end.
+    """
 
     logprobs: bool = True
     min_p: bool = True
-    beams: bool = False
+    beam_width: int = 1
     bad_words: bool = False
     logit_bias: bool = False
     top_logprobs: bool = False

@@ -10,13 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from djl_trtllm.core import EngineRequest, Limits, SamplingParams
+from djl_trtllm.core import EngineRequest, Features, Limits, SamplingParams
 from djl_trtllm.errors import InvalidRequest
 
+_PLAIN = Features()
 
-def refusal(request: EngineRequest, limits: Limits) -> InvalidRequest | None:
+
+def refusal(request: EngineRequest, limits: Limits, features: Features = _PLAIN) -> InvalidRequest | None:
     """Return why `request` cannot run, all reasons at once, or None when it can."""
-    problems = [*_prompt_problems(request, limits), *_sampling_problems(request.sampling)]
+    problems = [*_prompt_problems(request, limits), *_sampling_problems(request.sampling, features)]
     return InvalidRequest(*problems) if problems else None
 
 
@@ -27,20 +29,27 @@ def _prompt_problems(request: EngineRequest, limits: Limits) -> Iterator[str]:
         return
     if min(prompt) < 0 or max(prompt) >= limits.vocab_size.value:
         yield f"The prompt has token ids outside the model's vocabulary of {limits.vocab_size.value} tokens."
-    wanted = len(prompt) + request.sampling.max_new_tokens
-    for limit, what in (
-        (limits.max_sequence_len, "the model's context"),
-        (limits.kv_cache_tokens, "the KV cache"),
+    longest = limits.max_input_len
+    if len(prompt) > longest.value:
+        yield (
+            f"The prompt has {len(prompt)} tokens, the limit is {longest.value} ({longest.source}); "
+            "shorten it or raise max_input_len."
+        )
+    new, beams = request.sampling.max_new_tokens, max(1, request.sampling.num_beams)
+    each = f" for each of {beams} beams" if beams > 1 else ""
+    for limit, what, told, wanted in (
+        (limits.max_sequence_len, "the model's context", "", len(prompt) + new),
+        (limits.kv_cache_tokens, "the KV cache", each, len(prompt) + new * beams),
     ):
         if wanted > limit.value:
             yield (
-                f"{len(prompt)} prompt tokens and {request.sampling.max_new_tokens} new tokens are {wanted}, "
+                f"{len(prompt)} prompt tokens and {new} new tokens{told} are {wanted}, "
                 f"more than {what} of {limit.value} tokens ({limit.source}); "
                 "shorten the prompt or lower max_new_tokens."
             )
 
 
-def _sampling_problems(s: SamplingParams) -> Iterator[str]:
+def _sampling_problems(s: SamplingParams, features: Features) -> Iterator[str]:
     if s.max_new_tokens < 1:
         yield f"max_new_tokens is {s.max_new_tokens}; it must be at least 1."
     elif not 0 <= s.min_new_tokens <= s.max_new_tokens:
@@ -52,6 +61,8 @@ def _sampling_problems(s: SamplingParams) -> Iterator[str]:
             yield f"top_p is {s.top_p}; it must be above 0 and at most 1."
         if not 0 <= s.min_p < 1:
             yield f"min_p is {s.min_p}; it must be at least 0 and below 1."
+        elif s.min_p and not features.min_p:
+            yield f"min_p is {s.min_p}; this engine has no such filter, so it must be 0."
         if s.top_k < 0:
             yield f"top_k is {s.top_k}; it must be at least 0, where 0 means no filter."
     if not (s.repetition_penalty > 0 and math.isfinite(s.repetition_penalty)):
@@ -60,5 +71,12 @@ def _sampling_problems(s: SamplingParams) -> Iterator[str]:
         value = getattr(s, name)
         if not -2 <= value <= 2:
             yield f"{name} is {value}; it must be between -2 and 2."
-    if s.num_beams != 1:
-        yield f"num_beams is {s.num_beams}; this engine has no beam search, so it must be 1."
+    if s.num_beams != features.beam_width:
+        why = (
+            "this engine has no beam search"
+            if features.beam_width == 1
+            else "this engine runs one width at a time"
+        )
+        yield f"num_beams is {s.num_beams}; {why}, so it must be {features.beam_width}."
+    elif s.num_beams > 1 and s.do_sample:
+        yield f"num_beams is {s.num_beams} and do_sample is true; beams are never sampled."

@@ -100,8 +100,8 @@ def _request(
     )
     if given.n or given.best_of or given.bad_sequences or given.top_n_tokens or given.decoder_input_details:
         _refuse(given, problems)
-    if stream and sampling.num_beams > 1 and features.beams:
-        problems.append(f"num_beams={sampling.num_beams} cannot stream; send stream=false.")
+    if stream and sampling.num_beams > 1:
+        problems.append(f"The {sampling.num_beams} beams of this engine cannot stream; send stream=false.")
     return Request(
         prompt=body.inputs,
         sampling=sampling,

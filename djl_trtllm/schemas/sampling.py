@@ -42,11 +42,7 @@ def sampling_params(
         sample = temperature >= COLDEST and top_p > 0
     elif not (temperature is None and top_k is None and top_p is None and min_p is None):
         warnings.append("temperature, top_k, top_p and min_p have no effect without do_sample=true.")
-    beams = given.num_beams or 1
-    if beams > 1 and not features.beams:
-        problems.append(f"num_beams={beams} is not supported by this engine; leave it out.")
-    elif beams > 1 and sample:
-        problems.append(f"num_beams={beams} does not go with do_sample=true; leave one of them out.")
+    beams = _beams(given.num_beams, features.beam_width, sample, problems)
     own_seed = given.seed if given.seed is not None else seed
     repetition, length = given.repetition_penalty, given.length_penalty
     return SamplingParams(
@@ -66,6 +62,21 @@ def sampling_params(
         num_beams=beams,
         logprobs=logprobs and features.logprobs,
     )
+
+
+def _beams(wanted: int | None, width: int, sample: bool, problems: list[str]) -> int:
+    """Return the beams of the request: all requests have those that the engine is set to."""
+    if wanted is not None and wanted != width:
+        if width == 1:
+            problems.append(f"num_beams={wanted} is not supported by this engine; leave it out.")
+        else:
+            problems.append(
+                f"num_beams={wanted} is not what this engine runs; every request has {width} beams "
+                "(option max_beam_width): leave it out."
+            )
+    elif width > 1 and sample:
+        problems.append(f"do_sample=true does not go with the {width} beams of this engine; leave it out.")
+    return width
 
 
 def _lengths(

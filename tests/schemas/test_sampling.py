@@ -120,10 +120,26 @@ def test_what_the_engine_cannot_do() -> None:
     assert harmless.warnings == ()
 
 
-def test_beams_where_an_engine_has_them() -> None:
-    beams = Features(beams=True)
+def test_beams_are_those_of_the_engine() -> None:
+    beams = Features(beam_width=4)
     assert read(body(num_beams=4), features=beams).sampling.num_beams == 4
-    assert refused(beams, num_beams=4, do_sample=True) == [
-        "num_beams=4 does not go with do_sample=true; leave one of them out."
+    assert read(body(), features=beams).sampling.num_beams == 4
+    for other in (1, 2):
+        assert refused(beams, num_beams=other) == [
+            f"num_beams={other} is not what this engine runs; every request has 4 beams "
+            "(option max_beam_width): leave it out."
+        ]
+    assert refused(beams, do_sample=True) == [
+        "do_sample=true does not go with the 4 beams of this engine; leave it out."
     ]
-    assert refused(beams, num_beams=4, stream=True) == ["num_beams=4 cannot stream; send stream=false."]
+    assert refused(beams, num_beams=4, stream=True) == [
+        "The 4 beams of this engine cannot stream; send stream=false."
+    ]
+    assert refused(beams, stream=True, do_sample=True) == [
+        "do_sample=true does not go with the 4 beams of this engine; leave it out.",
+        "The 4 beams of this engine cannot stream; send stream=false.",
+    ]
+
+
+def test_greedy_by_temperature_goes_with_beams() -> None:
+    assert read(body(do_sample=True, temperature=0), features=Features(beam_width=2)).sampling.num_beams == 2

@@ -126,7 +126,7 @@ class ToyEngine:
                 raise ValueError("An id that is in flight was submitted again.")
             refused = []
             for request in requests:
-                error: DjlTrtllmError | None = refusal(request, self.limits)
+                error: DjlTrtllmError | None = refusal(request, self.limits, self.features)
                 if self._dead:
                     error = EngineRestarting("The engine broke.")
                 if error is not None:

@@ -126,7 +126,7 @@ class OpenVINOEngine:
         refused: list[TokenChunk] = []
         sequences: list[m.Sequenced] = []
         for request in requests:
-            error = refusal(request, limits)
+            error = refusal(request, limits, self.features)
             if error is not None:
                 refused.append(TokenChunk(request.id, error=error))
                 continue

@@ -23,6 +23,7 @@ from djl_trtllm.engines.openvino.run import OpenVINOEngine
 from djl_trtllm.engines.openvino.runtime import OpenVINO
 from djl_trtllm.engines.supervisor import Supervisor
 from djl_trtllm.errors import ArtifactError, EngineRestarting, GenerationFailed, LoadError, OutOfMemory
+from djl_trtllm.ranks import Solo
 from tests.support import tiny
 from tests.support.collector import Collector, eventually
 from tests.support.engines import compiled, openvino_engine, tiny_engine_options
@@ -362,9 +363,9 @@ def test_prefix_caching_gives_the_same_tokens(tmp_path: Path, news: Collector) -
 
 
 def test_the_runtime_makes_this_engine() -> None:
-    engine = OpenVINO().engine(compiled("llama"), tiny_engine_options())
+    engine = OpenVINO().engine(compiled("llama"), tiny_engine_options(), Solo())
     assert isinstance(engine, OpenVINOEngine)
-    assert not engine.features.beams
+    assert engine.features.beam_width == 1
 
 
 def test_serving_imports_nothing_heavy(tmp_path: Path) -> None:
@@ -373,11 +374,12 @@ def test_serving_imports_nothing_heavy(tmp_path: Path) -> None:
         "from pathlib import Path\n"
         "from djl_trtllm.core import CompiledModel\n"
         "from djl_trtllm.options import sources\n"
+        "from djl_trtllm.ranks import Solo\n"
         "from djl_trtllm.engines.openvino.runtime import OpenVINO\n"
         "class Inbox:\n"
         "    def put(self, chunks): pass\n"
         "    def dead(self, error): pass\n"
-        "engine = OpenVINO().engine(CompiledModel(Path(sys.argv[1]), 'm'), sources.read({}, {}))\n"
+        "engine = OpenVINO().engine(CompiledModel(Path(sys.argv[1]), 'm'), sources.read({}, {}), Solo())\n"
         "engine.open(Inbox()); engine.close()\n"
         "print(json.dumps(sorted(sys.modules)))\n"
     )
