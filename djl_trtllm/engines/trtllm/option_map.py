@@ -154,9 +154,6 @@ def _fixed(s: Situation, kind: Family, places: Places) -> None:
     if kind.on_cpu and not s.calibrated and s.minor >= (0, 9):
         # With device_map=auto each rank would spread the model over all GPUs.
         places.setdefault("from_hugging_face", {})["load_model_on_cpu"] = True
-    if "auto_map" in s.config and not s.options.trust_remote_code:
-        # The library itself trusts remote code unless told otherwise; what is not named cannot be run.
-        places.setdefault("config.json", {})["auto_map"] = None
 
 
 def _build_notes(s: Situation, origin: str) -> Iterator[str]:

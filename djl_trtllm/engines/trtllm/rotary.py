@@ -24,7 +24,6 @@ def resolve(
 ) -> None:
     """Add what config.json must say, and refuse what would change nothing."""
     patch: dict[str, object] = {}
-    _unnest(s, kind, patch)
     if s.options.rotary_base is not None:
         if _takes_base(kind, places):
             ratio = kind.rotary_base == "rope_ratio"
@@ -46,20 +45,6 @@ def resolve(
             problems.append(_refusal(s, name, kind, origin, "LLaMA, Mistral, InternLM and Qwen"))
     if patch:
         places.setdefault("config.json", {}).update(patch)
-
-
-def _unnest(s: Situation, kind: Family, patch: dict[str, object]) -> None:
-    # transformers 5 writes rope_parameters, which the transformers of these releases do not read: the model would be
-    # built with the default base, without a word.
-    nested = s.config.get("rope_parameters")
-    if not isinstance(nested, dict) or kind.rotary_base != "rope_theta":
-        return
-    if "rope_theta" in nested and "rope_theta" not in s.config:
-        patch["rope_theta"] = nested["rope_theta"]
-    kind_of = nested.get("rope_type", "default")
-    if kind_of != "default" and not s.config.get("rope_scaling"):
-        kept = {key: value for key, value in nested.items() if key not in ("rope_theta", "rope_type")}
-        patch["rope_scaling"] = {"type" if kind_of in ("linear", "dynamic") else "rope_type": kind_of} | kept
 
 
 def _takes_base(kind: Family, places: Places) -> bool:
