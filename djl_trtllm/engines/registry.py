@@ -1,18 +1,36 @@
-"""Which runtime serves a model. A new runtime is one more entry in `_RUNTIMES`."""
+"""Which runtime serves a model. A new runtime is one more entry in `_RUNTIMES`, and a reason to choose it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from djl_trtllm.engines.base import Runtime
 from djl_trtllm.errors import OptionsError
 
 if TYPE_CHECKING:
+    from djl_trtllm.engines.trtllm.gpus import Gpu
+    from djl_trtllm.engines.trtllm.versions import Release
     from djl_trtllm.options.table import Options
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What there is to choose from. `release` is of the TensorRT-LLM installed, None where there is none."""
+
+    release: Release | None
+    devices: Sequence[Gpu]
+
+    @classmethod
+    def here(cls) -> Machine:
+        """Look at this machine; imports neither torch nor, where it has metadata, TensorRT-LLM."""
+        from djl_trtllm.engines.trtllm import gpus, versions
+
+        return cls(versions.installed(), gpus.devices())
 
 
 def _openvino() -> Runtime:
@@ -21,7 +39,23 @@ def _openvino() -> Runtime:
     return OpenVINO()
 
 
-_RUNTIMES: Mapping[str, Callable[[], Runtime]] = {"openvino": _openvino}
+def _trtllm() -> Runtime:
+    from djl_trtllm.engines.trtllm.runtime import TensorRTLLM
+
+    return TensorRTLLM()
+
+
+def _trtllm_pytorch() -> Runtime:
+    from djl_trtllm.engines.trtllm.llm_runtime import TensorRTLLMPyTorch
+
+    return TensorRTLLMPyTorch()
+
+
+_RUNTIMES: Mapping[str, Callable[[], Runtime]] = {
+    "trtllm": _trtllm,
+    "trtllm-pytorch": _trtllm_pytorch,
+    "openvino": _openvino,
+}
 """Every runtime that can be chosen, by its name in the option `runtime`."""
 
 
@@ -30,32 +64,77 @@ def choose(options: Options, team_size: int) -> Runtime:
 
     Raises `OptionsError` with everything that stands against it.
     """
-    wanted = options.runtime
+    machine = Machine.here()
+    name, why = (options.runtime, "option runtime names it") if options.runtime != "auto" else _best(machine)
+    problems = _against(name, why, options, team_size, machine)
+    if problems:
+        raise OptionsError(*problems)
+    logger.info("runtime %s: %s", name, why)
+    return _RUNTIMES[name]()
+
+
+def _best(machine: Machine) -> tuple[str, str]:
+    """Return the runtime that `auto` means on a machine, and why in words."""
+    from djl_trtllm.engines.trtllm.option_rows import END
+
+    release, devices = machine.release, machine.devices
+    if not devices:
+        return "openvino", "no GPU is visible"
+    seen = f"{len(devices)} GPU{'s' * (len(devices) > 1)} ({devices[0].name})"
+    if release is None:
+        return "openvino", f"there are {seen}, but tensorrt_llm is not installed"
+    name = "trtllm" if (release.major, release.minor) < END else "trtllm-pytorch"
+    return name, f"{seen} and TensorRT-LLM {release} are here"
+
+
+def _against(name: str, why: str, options: Options, team_size: int, machine: Machine) -> list[str]:
+    if name == "openvino":
+        return _against_openvino(options, team_size, why)
+    from djl_trtllm.engines.trtllm import abilities, option_map
+    from djl_trtllm.engines.trtllm.llm_map import release_problems as llm_release_problems
+
+    said = f"runtime={name} (from {options.source_of('runtime')})"
     problems = []
-    if wanted not in ("auto", *_RUNTIMES):
+    if not machine.devices:
         problems.append(
-            f"runtime={wanted} ({options.source_of('runtime')}) is not available here; "
-            f"this version has {' and '.join(_RUNTIMES)}. Set runtime=openvino or leave it out."
+            f"{said} needs an NVIDIA GPU, and none is visible: the driver shows none, or CUDA_VISIBLE_DEVICES hides"
+            " them. Start the container with GPUs (docker run --gpus all), or set option.runtime=openvino."
         )
+    if machine.release is None:
+        problems.append(
+            f"{said} needs the package tensorrt_llm, which is not installed. Use an LMI container with TensorRT-LLM,"
+            " or set option.runtime=openvino."
+        )
+    elif name == "trtllm":
+        problems += option_map.release_problems(machine.release)
+    else:
+        problems += llm_release_problems(machine.release)
+    if name == "trtllm":
+        problems += option_map.world_problems(options, team_size)
+    elif team_size > 1:
+        problems.append(
+            f"{said} runs in one process and starts its own workers, but {team_size} MPI ranks were started. Set"
+            " engine=Python, and keep option.tensor_parallel_degree."
+        )
+    return problems + abilities.problems(options, machine.devices)
+
+
+def _against_openvino(options: Options, team_size: int, why: str) -> list[str]:
+    needs = "needs the runtime trtllm; openvino runs a model in one process"
+    if options.runtime == "auto":
+        needs += f", and is what this machine has ({why})"
     degree = options.tensor_parallel(1)
-    if degree > 1:
-        problems.append(
-            f"tensor_parallel_degree={degree} ({options.source_of('tensor_parallel_degree')}) needs the runtime "
-            "trtllm; openvino runs a model in one process. Set tensor_parallel_degree=1."
+    problems = [
+        f"{name}={value} ({options.source_of(name)}) {needs}. Set {name}=1."
+        for name, value in (
+            ("tensor_parallel_degree", degree),
+            ("pipeline_parallel_degree", options.pipeline_parallel_degree),
         )
-    if options.pipeline_parallel_degree > 1:
-        problems.append(
-            f"pipeline_parallel_degree={options.pipeline_parallel_degree} "
-            f"({options.source_of('pipeline_parallel_degree')}) needs the runtime trtllm; openvino runs a model "
-            "in one process. Set pipeline_parallel_degree=1."
-        )
+        if value > 1
+    ]
     if team_size > 1 and degree <= 1:
         problems.append(
             f"{team_size} MPI ranks were started, but openvino runs a model in one process and only the runtime "
             "trtllm can use more. Start one rank: tensor_parallel_degree=1."
         )
-    if problems:
-        raise OptionsError(*problems)
-    why = "it is the only runtime of this version" if wanted == "auto" else "option runtime names it"
-    logger.info("runtime openvino: %s", why)
-    return _RUNTIMES["openvino"]()
+    return problems

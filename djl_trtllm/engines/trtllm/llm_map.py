@@ -115,12 +115,8 @@ def resolve(options: Options, release: Release, checkpoint: Checkpoint | None) -
     """Return the arguments of the LLM API. `tensor_parallel_degree=max` takes every GPU that this process sees."""
     visible = len(gpus.devices())
     pp = options.pipeline_parallel_degree
-    problems: list[str] = []
-    if (release.major, release.minor) < FIRST:
-        problems.append(
-            f"TensorRT-LLM {release} has no PyTorch backend that is taken here. Use TensorRT-LLM 1.0 or later, or set"
-            " option.runtime=trtllm."
-        )
+    problems = release_problems(release)
+    if problems:
         return Resolved({}, (), tuple(problems))
     tp = options.tensor_parallel(visible // pp)
     if tp * pp > max(visible, 1):
@@ -135,3 +131,13 @@ def resolve(options: Options, release: Release, checkpoint: Checkpoint | None) -
     notes: list[str] = []
     apply(ROWS, situation, lambda _: True, places, notes, problems)
     return Resolved(places, tuple(notes), tuple(problems))
+
+
+def release_problems(release: Release) -> list[str]:
+    """Say why a release has no LLM API that is taken here."""
+    if (release.major, release.minor) >= FIRST:
+        return []
+    return [
+        f"TensorRT-LLM {release} has no PyTorch backend that is taken here. Use TensorRT-LLM 1.0 or later, or set"
+        " option.runtime=trtllm."
+    ]

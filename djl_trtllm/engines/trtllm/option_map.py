@@ -42,7 +42,7 @@ def resolve(
         from djl_trtllm.engines.trtllm import llm_map
 
         return llm_map.resolve(options, release, checkpoint)
-    problems = [*_release_problems(release), *world_problems(options, world)]
+    problems = [*release_problems(release), *world_problems(options, world)]
     kind: Family | None = None
     if checkpoint is not None:
         try:
@@ -91,7 +91,8 @@ def world_problems(options: Options, world: int) -> list[str]:
     ]
 
 
-def _release_problems(release: Release) -> list[str]:
+def release_problems(release: Release) -> list[str]:
+    """Say why a release has no engines to build or run."""
     if (release.major, release.minor) >= END:
         return [
             f"TensorRT-LLM {release} cannot build or run engines any more. Install tensorrt_llm<1.3, or set"

@@ -27,8 +27,8 @@ class Row:
     """One option from release `since` to before `until`.
 
     An empty name is for what no option decides. `to` are the arguments it becomes, as `Place.argument`; `value` makes
-    what is passed (default: the option's value), or a `Left`. `how` describes that value for people. Where nothing is passed although the option is set,
-    `note` says what holds instead, or `refusal` why it cannot be.
+    what is passed (default: the option's value), or a `Left`. `how` describes that value for people. Where nothing is
+    passed although the option is set, `note` says what holds instead, or `refusal` why it cannot be.
     """
 
     option: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass, field
 from importlib import metadata, util
 
@@ -36,7 +37,7 @@ class Release:
 
 def installed() -> Release | None:
     """Return the installed version, None where there is none. Imports the library only if it has no metadata."""
-    if util.find_spec("tensorrt_llm") is None:
+    if "tensorrt_llm" not in sys.modules and util.find_spec("tensorrt_llm") is None:
         return None
     try:
         return Release.of(metadata.version("tensorrt_llm"))
