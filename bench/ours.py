@@ -103,7 +103,10 @@ class PreparedRuntime:
     prepared: PreparedEngine
     name: str = "openvino"
 
-    def engine(self, _model: CompiledModel, _options: object) -> PreparedEngine:
+    def check(self, _model: CompiledModel, _options: object, _world: int) -> None:
+        pass
+
+    def engine(self, _model: CompiledModel, _options: object, _team: object) -> PreparedEngine:
         return self.prepared
 
 
@@ -128,8 +131,8 @@ def load(version: str, tokens: int) -> Loaded:
     properties = {**PROPERTIES, "model_id": str(model), "model_dir": str(model.resolve())}
     inputs.read(workload.Wire(workload.Frames(version).load(properties)))
     with (
-        mock.patch("djl_trtllm.service.locate", return_value=CompiledModel(model, "the bench")),
-        mock.patch("djl_trtllm.service.registry.choose", return_value=PreparedRuntime(engine)),
+        mock.patch("djl_trtllm.service.artifact.locate", return_value=CompiledModel(model, "the bench")),
+        mock.patch("djl_trtllm.engines.registry.choose", return_value=PreparedRuntime(engine)),
     ):
         answer = handle(inputs)
     if engine.inbox is None:

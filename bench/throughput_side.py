@@ -69,9 +69,9 @@ class HandlerSide:
         self.compiled: list[Path] = []
         make = OpenVINO.engine
 
-        def engine(runtime: Any, model: Any, options: Any) -> Any:
+        def engine(runtime: Any, model: Any, *more: Any) -> Any:
             self.compiled.append(model.path)
-            return make(runtime, model, options)
+            return make(runtime, model, *more)
 
         checkpoint = demo.checkpoint(workspace.cache_root(os.environ), Silence())
         inputs = Input()

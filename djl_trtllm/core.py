@@ -225,8 +225,9 @@ class Progress(Protocol):
 class Team(Protocol):
     """The ranks of one model. One process is a team of one and never touches MPI.
 
-    Every rank makes the same calls in the same order, from one thread at a time. `share` and `agree` wait at most
-    until the deadline of the phase that `within` began, and raise `RankError` naming the ranks that are missing.
+    Every rank makes the same calls in the same order, from one thread at a time. What fails on one rank is told to
+    all: their `share`, `agree` and `check` raise `RankError` naming that rank and its reason. The same three wait at
+    most until the deadline of the phase that `within` began, and then name the ranks that are missing.
     """
 
     rank: int
@@ -241,5 +242,9 @@ class Team(Protocol):
         ...
 
     def agree(self, error: DjlTrtllmError | None = None) -> None:
-        """Wait for every rank; raise on all of them, naming the rank, when one brought an error."""
+        """Wait for every rank. A rank that brings an error tells the others and raises it at once."""
+        ...
+
+    def check(self) -> None:
+        """Raise where another rank has failed or the phase is over. For long work: a few times a second."""
         ...

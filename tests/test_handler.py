@@ -14,8 +14,10 @@ from tests.support.loop import Rig, rig
 BODY = {"inputs": "the fox", "parameters": {"max_new_tokens": 3}, "stream": True}
 
 
-class FakeService:
+class FakeService(service.Service):
     """A service around a rig; `broken` makes its steps raise."""
+
+    given = None
 
     def __init__(self, made: Rig) -> None:
         self.options = made.options
@@ -46,8 +48,7 @@ class FakeService:
 
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(handler, "_service", None)
-    monkeypatch.setattr(handler, "_wire", handler.Wire())
+    monkeypatch.setattr(handler, "_part", handler._load)
 
 
 def loaded(monkeypatch: pytest.MonkeyPatch, made: Rig) -> FakeService:

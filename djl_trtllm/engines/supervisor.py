@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from djl_trtllm.core import EngineRequest, EngineStats, Features, FinishReason, Inbox, Limits, TokenChunk
 from djl_trtllm.engines.base import Engine, EngineClosedError
-from djl_trtllm.errors import Busy, DjlTrtllmError, EngineRestarting
+from djl_trtllm.errors import Busy, DjlTrtllmError, EngineRestarting, RankError
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class _Relay:
     """
 
     def __init__(self, inbox: Inbox, deaths: queue.SimpleQueue[_Relay | None]) -> None:
-        self._put = inbox.put
+        self._put: Callable[[Sequence[TokenChunk]], None] = inbox.put
         self._deaths = deaths
         self.broken = False
         self.useful = False
@@ -35,6 +35,9 @@ class _Relay:
         if not self.useful:
             self.useful = any(c.finish in (FinishReason.EOS, FinishReason.LENGTH) for c in chunks)
         self._put(chunks)
+
+    def mute(self) -> None:
+        self._put = _nobody
 
     def dead(self, error: DjlTrtllmError) -> None:  # noqa: ARG002
         self.broken = True
@@ -48,7 +51,8 @@ class Supervisor:
     opens wait, at most `max_held` of them, the others get `Busy`. A breakage counts as a failure unless the
     engine had finished a request; after `max_failures` of them in a row the engine is given up: those who wait
     get `EngineRestarting`, then `inbox.dead` is called. The first attempt follows at once, later ones after
-    `delay` seconds, doubled each time up to `max_delay`.
+    `delay` seconds, doubled each time up to `max_delay`. Where a rank is lost nothing can be reopened: a `RankError`
+    from reopening, and `abandon`, give the engine up at once.
     """
 
     def __init__(
@@ -141,6 +145,14 @@ class Supervisor:
                 return self._engine.stats()
             return EngineStats(waiting=len(self._held))
 
+    def abandon(self, error: DjlTrtllmError) -> None:
+        """Give the engine up, whatever it is doing. It is not closed: that could wait for a rank that is gone.
+
+        What is in flight gets no ending and no more chunks: `inbox.dead` is the end of all of it.
+        """
+        if self._inbox is not None and not self._closed.is_set():
+            self._give_up(self._inbox, str(error))
+
     def close(self) -> None:
         """Close the engine, or stop opening one. What is held ends `CANCELLED`."""
         with self._lock:
@@ -167,11 +179,11 @@ class Supervisor:
             failures = 1 if relay.useful else failures + 1
             self._close_broken()
             while failures < self._max_failures and not self._reopen(inbox, failures):
-                if self._closed.is_set():
+                if self._closed.is_set() or self._given_up:
                     return
                 failures += 1
             if failures >= self._max_failures:
-                self._give_up(inbox, failures)
+                self._give_up(inbox, f"It failed {failures} times in a row.")
                 return
 
     def _reopen(self, inbox: Inbox, failures: int) -> bool:
@@ -182,6 +194,9 @@ class Supervisor:
         started = time.monotonic()
         try:
             self._open_next(inbox)
+        except RankError as error:
+            self._give_up(inbox, str(error))
+            return False
         except Exception as error:
             if not self._closed.is_set():
                 logger.error("The engine could not be reopened: %s", error)
@@ -201,7 +216,7 @@ class Supervisor:
             with self._lock:
                 self._opening = None
         with self._lock:
-            if self._closed.is_set():
+            if self._closed.is_set() or self._given_up:
                 engine.close()
                 raise EngineClosedError("The engine was closed while it was being opened.")
             self._engine, self._relay = engine, relay
@@ -216,14 +231,19 @@ class Supervisor:
         if engine is not None:
             engine.close()
 
-    def _give_up(self, inbox: Inbox, failures: int) -> None:
-        logger.critical("The engine failed %d times in a row and is given up.", failures)
+    def _give_up(self, inbox: Inbox, why: str) -> None:
         with self._lock:
+            if self._given_up:
+                return
             self._given_up = True
+            self._engine = None
+            if self._relay is not None:
+                self._relay.mute()
             held = list(self._held)
             self._held.clear()
             if held:
                 inbox.put([TokenChunk(i, error=_gone()) for i in held])
+        logger.critical("The engine is given up. %s", why)
         inbox.dead(_gone())
 
     def _broken(self) -> bool:
@@ -233,6 +253,10 @@ class Supervisor:
         if self._closed.is_set() or self._inbox is None or self._limits is None:
             raise EngineClosedError("The engine is not open.")
         return self._inbox
+
+
+def _nobody(chunks: Sequence[TokenChunk]) -> None:
+    """Take the chunks of an engine that was given up."""
 
 
 def _gone() -> EngineRestarting:

@@ -12,7 +12,7 @@ import pytest
 from djl_trtllm.core import EngineRequest, FinishReason, Inbox, SamplingParams
 from djl_trtllm.engines.base import EngineClosedError
 from djl_trtllm.engines.supervisor import Supervisor
-from djl_trtllm.errors import Busy, EngineRestarting, LoadError
+from djl_trtllm.errors import Busy, EngineRestarting, LoadError, RankError
 from tests.support.collector import Collector, eventually
 from tests.support.toy_engine import ToyEngine, expected_tokens
 
@@ -209,3 +209,51 @@ def test_close_during_a_pause_does_not_wait_for_it(bench: Callable[..., Bench]) 
     b.engine.close()
     assert not any(thread.name == "engine-keeper" for thread in threading.enumerate())
     assert not b.news.deaths
+
+
+def test_a_lost_rank_is_not_tried_again(bench: Callable[..., Bench]) -> None:
+    lost = RankError("Rank 1 did not answer within 5 s.")
+    b = bench(lambda n: ToyEngine(fail_open=lost if n else None))
+    b.engine.open(b.news)
+    b.made[0].die()
+    b.news.wait_dead()
+    assert len(b.made) == 2
+
+
+def test_an_abandoned_engine_is_left_alone_and_heard_no_more(bench: Callable[..., Bench]) -> None:
+    b = bench()
+    b.engine.open(b.news)
+    running = b.request(400)
+    b.submit(running)
+    b.news.wait_tokens(running.id, 2)
+    for _ in range(2):
+        b.engine.abandon(RankError("Rank 1 failed: out of luck."))
+    b.news.wait_dead()
+    late = b.request()
+    b.submit(late)
+    assert isinstance(b.news.error(late.id), EngineRestarting)
+    steps = b.made[0].steps
+    eventually(lambda: b.made[0].steps > steps + 5, "the engine, which nobody has closed")
+    assert not b.news.ended(running.id)
+    b.made[0].close()
+    assert not b.news.ended(running.id)
+
+
+def test_an_engine_that_opens_too_late_is_closed_again(bench: Callable[..., Bench]) -> None:
+    gate = threading.Event()
+
+    def plan(n: int) -> ToyEngine:
+        engine = SlowToOpen() if n else ToyEngine()
+        if isinstance(engine, SlowToOpen):
+            engine.gate = gate
+        return engine
+
+    b = bench(plan)
+    b.engine.open(b.news)
+    b.made[0].die()
+    eventually(lambda: len(b.made) == 2, "the second engine")
+    b.engine.abandon(RankError("Rank 1 failed: out of luck."))
+    gate.set()
+    b.news.wait_dead()
+    eventually(lambda: b.made[1]._closed, "its end")
+    assert len(b.made) == 2

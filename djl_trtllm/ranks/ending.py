@@ -1,0 +1,98 @@
+"""How a process of a team does long work, and how it ends when the team has failed."""
+
+from __future__ import annotations
+
+import atexit
+import faulthandler
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from typing import TypeVar
+
+from djl_trtllm.errors import DjlTrtllmError, LoadError
+from djl_trtllm.ranks.mpi_team import MpiTeam
+from djl_trtllm.ranks.solo import Solo
+
+logger = logging.getLogger(__name__)
+
+UNWIND = 1.5
+"""Seconds that work gets to give up by itself, which cleans up behind it, before it is abandoned."""
+
+AFTER_ANSWER = 1.5
+"""Seconds in which rank 0's answer reaches DJL, which shows it, before rank 0 ends."""
+
+AFTER_LEADER = 4.0
+"""Seconds that another rank waits for rank 0 to be the first to end. Its own end makes mpirun end all others."""
+
+_EVERY = 0.05
+
+ResultT = TypeVar("ResultT")
+
+
+def attend(team: Solo | MpiTeam, work: Callable[[], ResultT]) -> ResultT:
+    """Do `work` and return its result; in a team of several, raise once any rank has failed or the phase is over.
+
+    It is done in a thread there. Work that then does not end by itself, because it is deep in a library, is left to the
+    end of the process. What it raises is told to the other ranks.
+    """
+    if isinstance(team, Solo):
+        return work()
+    result: Future[ResultT] = Future()
+    threading.Thread(target=_do, args=(work, result), name="load", daemon=True).start()
+    failed_at: float | None = None
+    try:
+        while not wait([result], _EVERY).done:
+            if failed_at is None and (team.failure is not None or team.overdue > _EVERY):
+                failed_at = time.monotonic()
+            if failed_at is not None and time.monotonic() - failed_at > UNWIND:
+                raise team.failure or team.late()
+        return result.result()
+    except DjlTrtllmError as error:
+        team.fail(error)
+        raise
+    except Exception as error:
+        team.fail(unexpected(error))
+        raise
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def unexpected(error: Exception) -> LoadError:
+    """Make what other ranks hear of a defect; its own text may quote anything and stays in this rank's log."""
+    return LoadError(f"{type(error).__name__}, see its log.")
+
+
+def end(rank: int, reason: str) -> None:
+    """End this process with status 1, after rank 0 had its chance to tell DJL; `reason` is its last line."""
+    seconds = AFTER_ANSWER if rank == 0 else AFTER_LEADER
+    threading.Thread(target=_leave, args=(seconds, rank, reason), name="end", daemon=True).start()
+
+
+def end_without_mpi() -> None:
+    """Have this process end at once when Python does: MPI_Finalize would wait for ranks that may be gone."""
+    atexit.register(_exit)
+
+
+def _do(work: Callable[[], ResultT], result: Future[ResultT]) -> None:
+    try:
+        result.set_result(work())
+    except BaseException as error:
+        result.set_exception(error)
+
+
+def _leave(seconds: float, rank: int, reason: str) -> None:
+    time.sleep(seconds)
+    logger.critical("rank %d ends: %s", rank, reason)
+    _exit()
+
+
+def _exit() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # there may be nobody left to read it
+            stream.flush()
+    os._exit(1)

@@ -1,0 +1,85 @@
+"""From options to an engine directory: the model is found, and compiled where it is a checkpoint not compiled before.
+
+Rank 0 alone looks, downloads and plans; the other ranks get what it decides, and build their parts.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from djl_trtllm.compile import cache
+from djl_trtllm.compile.cache import CacheSettings
+from djl_trtllm.core import Checkpoint, CompiledModel, Plan, Progress, Team
+from djl_trtllm.engines.base import Runtime
+from djl_trtllm.errors import UnsupportedModel
+from djl_trtllm.model.locate import locate
+from djl_trtllm.options.table import Options
+
+log = logging.getLogger(__name__)
+
+
+class Artifact:
+    """The model that the options name, as one runtime takes it.
+
+    `cached` says that the last one found is from our cache, `listed` that a manifest beside it is of its files.
+    """
+
+    def __init__(
+        self, runtime: Runtime, options: Options, team: Team, environ: Mapping[str, str], progress: Progress
+    ) -> None:
+        self._runtime = runtime
+        self._options = options
+        self._team = team
+        self._environ = environ
+        self._progress = progress
+        self._settings = CacheSettings.of(options, environ)
+        self._model: CompiledModel | None = None
+        self.cached = False
+        self.listed = True
+
+    def find(self) -> CompiledModel:
+        """Return what the runtime can open. Raises `LoadError`; `RankError` where it was another rank's."""
+        found = self._located()
+        if isinstance(found, CompiledModel):
+            self._check_format(found)
+            log.info("serving the compiled model as it is: %s", found.origin)
+            return found
+        plan = self._plan(found)
+        if plan is None:
+            self.listed = False
+            log.info("serving the checkpoint as it is: %s", found.origin)
+            return CompiledModel(found.path, found.origin)
+
+        def build(out: Path, progress: Progress) -> None:
+            self._runtime.build(found, self._options, self._team, out, progress)
+
+        self._model = cache.ensure(plan, self._team, build, self._settings, self._progress)
+        self.cached = True
+        return self._model
+
+    def discard(self) -> None:
+        """Remove a cached model that turned out to be damaged."""
+        if self._model is not None:
+            cache.discard(self._model, self._settings)
+
+    def _located(self) -> CompiledModel | Checkpoint:
+        leads = self._team.rank == 0
+        found = locate(self._options, self._environ, self._progress) if leads else None
+        return cast("CompiledModel | Checkpoint", self._team.share(found))
+
+    def _plan(self, checkpoint: Checkpoint) -> Plan | None:
+        leads = self._team.rank == 0
+        plan = self._runtime.plan(checkpoint, self._options, self._team.size) if leads else None
+        return cast("Plan | None", self._team.share(plan))
+
+    def _check_format(self, model: CompiledModel) -> None:
+        if model.runtime and model.runtime != self._runtime.name:
+            source = self._options.source_of("runtime")
+            raise UnsupportedModel(
+                f"{model.origin} holds a model compiled for the runtime {model.runtime}, and this is "
+                f"{self._runtime.name} (runtime={self._options.runtime}, {source}). Set runtime={model.runtime}, "
+                "or give the Hugging Face checkpoint it was made from."
+            )

@@ -1,0 +1,206 @@
+"""Loading: options, team, model, engine. Every rank does it at the same time; all succeed, or all fail."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import fields
+from typing import cast
+
+from djl_trtllm import ranks
+from djl_trtllm.compile import manifest
+from djl_trtllm.compile.progress import LogProgress
+from djl_trtllm.core import CompiledModel, Progress, Request
+from djl_trtllm.engines import registry
+from djl_trtllm.engines.base import Engine, Runtime
+from djl_trtllm.engines.supervisor import Supervisor
+from djl_trtllm.errors import ArtifactError, LoadError, OptionsError, RankError
+from djl_trtllm.model.locate import tokenizer_directory
+from djl_trtllm.options import explain, sources
+from djl_trtllm.options.table import Options
+from djl_trtllm.ranks import ending
+from djl_trtllm.ranks.mpi_team import MpiTeam
+from djl_trtllm.ranks.replies import Given
+from djl_trtllm.ranks.solo import Solo
+from djl_trtllm.rolling_batch.admit import Admission
+from djl_trtllm.rolling_batch.inbox import QueueInbox
+from djl_trtllm.rolling_batch.loop import RollingBatch
+from djl_trtllm.schemas import lmi
+from djl_trtllm.schemas.defaults import Defaults
+from djl_trtllm.service.artifact import Artifact
+from djl_trtllm.service.following import Following
+from djl_trtllm.service.served import Service
+from djl_trtllm.telemetry.requests import RequestLog
+from djl_trtllm.text.tokenizer import Tokenizer
+
+log = logging.getLogger(__name__)
+
+JOIN_SECONDS = 60.0
+"""How long ranks wait for each other where the options, which say so, cannot be read."""
+
+BROUGHT = "config.pbtxt"
+"""The file in which a model brings option values of its own."""
+
+
+def load(
+    properties: Mapping[str, object], environ: Mapping[str, str], item_chars: int
+) -> Service | Following:
+    """Load the model that the options name: find it, compile it unless that was done before, open its engine.
+
+    Returns a `Following` on ranks other than 0. `item_chars` is what one item on DJL's wire can carry, in characters.
+    Raises `LoadError`; where there are several ranks, once any of them has failed or option.rank_timeout is over.
+    """
+    started = time.monotonic()
+    _, size = ranks.place(environ)
+    try:
+        options = sources.read(properties, environ)
+        runtime = registry.choose(options, size)
+    except LoadError as refusal:
+        if size > 1:
+            _tell(refusal, environ)
+        raise
+    team = ranks.join(environ, options.rank_timeout)
+    loading = _Loading(properties, environ, item_chars, options, runtime, team)
+    service = ending.attend(team, loading.run)
+    seconds = time.monotonic() - started
+    if isinstance(service, Service):
+        log.info("ready after %.1f s: %s", seconds, service.limits_line())
+    else:
+        log.info("rank %d is ready after %.1f s", team.rank, seconds)
+    return service
+
+
+def _tell(refusal: LoadError, environ: Mapping[str, str]) -> None:
+    """Tell the other ranks why this one does not take part, so that none waits for it."""
+    with suppress(RankError):
+        team = ranks.join(environ, JOIN_SECONDS)
+        if isinstance(team, MpiTeam):
+            team.fail(refusal)
+
+
+class _Loading:
+    """One load on one rank, and what its steps have in common."""
+
+    def __init__(
+        self,
+        properties: Mapping[str, object],
+        environ: Mapping[str, str],
+        item_chars: int,
+        options: Options,
+        runtime: Runtime,
+        team: Solo | MpiTeam,
+    ) -> None:
+        self._properties = properties
+        self._environ = environ
+        self._item_chars = item_chars
+        self._options = options
+        self._runtime = runtime
+        self._team = team
+        self._leads = team.rank == 0
+
+    def run(self) -> Service | Following:
+        """Go through the whole load."""
+        title = "loading" if self._leads else f"loading, rank {self._team.rank}"
+        with LogProgress(title, log) as progress:
+            self._compare_options()
+            artifact = Artifact(self._runtime, self._options, self._team, self._environ, progress)
+            model = artifact.find()
+            self._take_brought_options(model)
+            try:
+                return self._open(model, artifact.listed, progress)
+            except ArtifactError as error:
+                if not artifact.cached:
+                    raise
+                artifact.discard()
+                if self._team.size > 1:  # the others are in their engines, and cannot all be called back
+                    again = "It is removed from the cache: the next start compiles the model again."
+                    raise ArtifactError(*error.problems, again) from error
+                log.warning("the cached model is damaged and is compiled again: %s", error)
+                return self._open(artifact.find(), artifact.listed, progress)
+
+    def _compare_options(self) -> None:
+        """Refuse ranks that were told different things, as by an environment that only one of them has."""
+        mine = {f.name: repr(getattr(self._options, f.name)) for f in fields(Options) if f.compare}
+        first = cast("dict[str, str]", self._team.share(mine))
+        different = sorted(name for name in mine if mine[name] != first[name])
+        if different:
+            raise OptionsError(
+                f"The options {', '.join(different)} are not those of rank 0: give every rank the same environment."
+            )
+
+    def _take_brought_options(self, model: CompiledModel) -> None:
+        if model.options:
+            brought = (BROUGHT, model.options)
+            self._options = sources.read(self._properties, self._environ, lowest=brought)
+        if not self._leads:
+            return
+        for note in explain.notes(self._options, self._runtime.name):
+            log.info("%s", note)
+        if self._runtime.name.startswith("trtllm") and not self._retries():
+            log.warning(
+                "retry_threshold is not set: DJL-Serving 0.30 and later takes the endpoint down for good when its "
+                "worker has died once. Set option.retry_threshold=10 to have it restarted."
+            )
+
+    def _retries(self) -> bool:
+        named = ("retry_threshold", "option.retry_threshold")
+        return any(name in self._properties for name in named) or "SERVING_RETRY_THRESHOLD" in self._environ
+
+    def _open(self, model: CompiledModel, listed: bool, progress: Progress) -> Service | Following:
+        self._runtime.check(model, self._options, self._team.size)
+        # No rank touches the engine's libraries before all have found their files right.
+        self._team.agree()
+        if isinstance(self._team, MpiTeam) and not self._leads:
+            return self._follow(model, self._team, progress)
+        return self._lead(model, listed, progress)
+
+    def _follow(self, model: CompiledModel, team: MpiTeam, progress: Progress) -> Following:
+        follower = self._runtime.follower(model, self._options, team)
+        progress.stage("opening the engine")
+        follower.open()
+        team.agree()
+        return Following(self._options, team, follower)
+
+    def _lead(self, model: CompiledModel, listed: bool, progress: Progress) -> Service:
+        options, team = self._options, self._team
+        listed = listed and (model.path / manifest.NAME).exists()
+        if listed:
+            manifest.check(model.path)
+        with ThreadPoolExecutor(1, "verify") as pool:
+            verdict = pool.submit(manifest.verify, model.path) if listed else None
+            progress.stage("opening the engine")
+            named = tokenizer_directory(options, self._environ, progress)
+            tokenizer = Tokenizer.load(named or model.text_path)
+            inbox = QueueInbox()
+            engine = Supervisor(lambda: self._runtime.engine(model, options, team))
+            try:
+                engine.open(inbox)
+                loop = _loop(options, engine, inbox, tokenizer, self._item_chars)
+            except BaseException:
+                engine.close()
+                raise
+            finally:
+                # A damaged file explains whatever the engine said of it, so its verdict comes first.
+                if verdict is not None:
+                    verdict.result()
+        team.agree()
+        given = None
+        if isinstance(team, MpiTeam):
+            team.on_failure(engine.abandon)
+            given = Given(team)
+        return Service(options, tokenizer, loop, engine, given)
+
+
+def _loop(
+    options: Options, engine: Engine, inbox: QueueInbox, tokenizer: Tokenizer, item_chars: int
+) -> RollingBatch:
+    limits, features, defaults = engine.limits, engine.features, Defaults.of(options)
+
+    def parse(body: bytes, content_type: str, seed: int | None) -> Request:
+        return lmi.parse(body, content_type, defaults, limits, features, seed)
+
+    admission = Admission(parse, tokenizer, limits, options.on_long_input)
+    return RollingBatch(engine, inbox, admission, item_chars, RequestLog(options.log_requests != "off"))
