@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
+from djl_trtllm.options.table import DEFAULTS
+
 if TYPE_CHECKING:
     from djl_trtllm.options.table import Options
 
@@ -19,6 +21,12 @@ def problems(options: Options, properties: Mapping[str, object], wrong: Collecti
     for here, other in (scaling, scaling[::-1]):
         if getattr(options, here) is not None and getattr(options, other) is None and other not in wrong:
             found.append(f"{_said(options, here)} needs {other} as well.")
+    if options.quantize != "smoothquant" and "quantize" not in wrong:
+        found += [
+            f"{_said(options, name)} needs quantize=smoothquant. Set it, or remove the option."
+            for name in ("smoothquant_alpha", "smoothquant_per_token", "smoothquant_per_channel")
+            if getattr(options, name) != DEFAULTS[name]
+        ]
     if str(properties.get("async_mode", "")).strip().lower() == "true":
         found.append(
             "async_mode=true is not for this handler, which answers step by step; "
@@ -28,4 +36,6 @@ def problems(options: Options, properties: Mapping[str, object], wrong: Collecti
 
 
 def _said(options: Options, name: str) -> str:
-    return f"{name}={getattr(options, name)} (from {options.source_of(name)})"
+    value = getattr(options, name)
+    text = str(value).lower() if isinstance(value, bool) else value
+    return f"{name}={text} (from {options.source_of(name)})"

@@ -23,7 +23,8 @@ options do not.
 
 ## What a runtime does not use
 
-An option that a runtime does not use is accepted, with one line in the log that says what holds instead.
+An option that a runtime does not use is accepted, with one line in the log that says what holds instead. What depends
+on the release of TensorRT-LLM is in [tensorrt-llm.md](tensorrt-llm.md).
 
 {unused}
 """
@@ -121,10 +122,9 @@ def as_markdown() -> str:
         body.append(f"| `{name}` | {allowed} | {default} | {affects} | {meaning.strip()} |")
     unused = []
     for title, fates in (("any runtime", NOT_YET), *UNUSED.items()):
-        if title != "trtllm-pytorch":
-            unused.append(f"{title}:\n")
-            unused += [f"- `{name}` {fate}." for name, fate in sorted(fates.items())]
-            unused.append("")
+        unused.append(f"{title}:\n")
+        unused += [f"- `{name}` {fate}." for name, fate in sorted(fates.items())]
+        unused.append("")
     return _PAGE.format(table="\n".join(body), unused="\n".join(unused).rstrip())
 
 

@@ -1,6 +1,7 @@
 """What a runtime makes of options that it cannot use: one line for each, saying what holds instead.
 
-An option that is in neither map of a runtime is honoured by it. `NOT_YET` holds for every runtime.
+An option that is in neither map of a runtime is honoured by it. `NOT_YET` holds for every runtime. What depends on the
+release of TensorRT-LLM is not here: `engines/trtllm` says that once the release is known.
 """
 
 from __future__ import annotations
@@ -48,7 +49,10 @@ _OPENVINO: Mapping[str, str] = {
     "use_fused_mlp": _GPU_ONLY + "; OpenVINO fuses what it can",
 }
 
-_TRTLLM: Mapping[str, str] = {
+_EVERY_RANK = "is not needed; every rank converts and builds its own part, in the cache"
+
+_NO_OPENVINO: Mapping[str, str] = {
+    "multi_query_mode": "is not needed; the checkpoint says which heads share keys",
     "openvino_group_size": "is for the openvino runtime; awq_block_size holds",
     "openvino_kv_cache": "is for the openvino runtime; kv_cache_free_gpu_mem_fraction holds",
     "openvino_precision": "is for the openvino runtime; dtype holds",
@@ -56,10 +60,37 @@ _TRTLLM: Mapping[str, str] = {
     "openvino_threads": "is for the openvino runtime",
 }
 
+_TRTLLM: Mapping[str, str] = {
+    **_NO_OPENVINO,
+    "num_checkpoint_workers": _EVERY_RANK,
+    "num_engine_workers": _EVERY_RANK,
+    "trtllm_checkpoint_path": _EVERY_RANK,
+}
+
+_NO_ENGINE = "is for the runtime trtllm; the PyTorch backend builds no engine"
+_KERNELS = "is for the runtime trtllm; the PyTorch backend chooses its kernels itself"
+_VERSION = "is not needed; the PyTorch backend reads it from the checkpoint"
+
+_PYTORCH: Mapping[str, str] = {
+    **_NO_OPENVINO,
+    "baichuan_model_version": _VERSION,
+    "chatglm_model_version": _VERSION,
+    "gpt_model_version": _VERSION,
+    "load_by_shard": _NO_ENGINE,
+    "logits_dtype": _NO_ENGINE,
+    "multi_block_mode": _KERNELS,
+    "num_checkpoint_workers": _NO_ENGINE,
+    "num_engine_workers": _NO_ENGINE,
+    "trtllm_checkpoint_path": _NO_ENGINE,
+    "use_custom_all_reduce": _KERNELS,
+    "use_fp8_context_fmha": _KERNELS,
+    "use_fused_mlp": _KERNELS,
+}
+
 UNUSED: Mapping[str, Mapping[str, str]] = {
     "openvino": _OPENVINO,
     "trtllm": _TRTLLM,
-    "trtllm-pytorch": _TRTLLM,
+    "trtllm-pytorch": _PYTORCH,
 }
 
 SAME_ANYWAY: Mapping[str, Mapping[str, object]] = {
@@ -70,5 +101,6 @@ SAME_ANYWAY: Mapping[str, Mapping[str, object]] = {
         "multi_query_mode": True,
         "tokens_per_block": 32,
     },
+    "trtllm-pytorch": {"logits_dtype": "fp32"},
 }
 """Values that a runtime has whatever is set: asking for them needs no note."""

@@ -39,7 +39,7 @@ def test_honoured_options_need_no_note() -> None:
         ("enable_trt_overlap", "true", "follow each other"),
         ("multi_block_mode", "true", "OpenVINO splits"),
         ("tgi_compat", "true", "LMI's shape"),
-        ("smoothquant_alpha", "0.5", "without quantize=smoothquant"),
+        ("awq_block_size", "64", "without quantize=awq"),
         ("openvino_group_size", "64", "without quantize=int4 or awq"),
     ],
 )

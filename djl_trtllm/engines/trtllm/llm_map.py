@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from djl_trtllm.core import Checkpoint
-from djl_trtllm.engines.trtllm import gpus, variants
+from djl_trtllm.engines.trtllm import gpus
 from djl_trtllm.engines.trtllm.families import Minor
 from djl_trtllm.engines.trtllm.option_rows import (
     MORE,
@@ -57,13 +57,11 @@ def _never(s: Situation) -> object:  # noqa: ARG001
     return Left.OUT
 
 
-_KERNELS = "is for the runtime trtllm; the PyTorch backend chooses its kernels itself"
 _LATER = "is not an argument of TensorRT-LLM 1.0 and 1.1"
 _QUANTIZE = (
     "is for the runtime trtllm; the PyTorch backend runs a checkpoint as it is. Serve one that ModelOpt quantised,"
     " or leave quantize out"
 )
-_CHECKPOINT = "is not needed: the PyTorch backend reads it from the checkpoint"
 
 # Rows read best as a table.
 # fmt: off
@@ -100,13 +98,6 @@ ROWS: Sequence[Row] = (
         how="with rotary_scaling_factor"),
     Row("rotary_dim", refusal="is for GPT-J with the runtime trtllm. Remove the option"),
     Row("quantize", refusal=_QUANTIZE),
-    Row("use_custom_all_reduce", note=_KERNELS),
-    Row("multi_block_mode", note=_KERNELS),
-    Row("use_fused_mlp", note=_KERNELS),
-    Row("use_fp8_context_fmha", note=_KERNELS),
-    Row("logits_dtype", value=_never, note=_KERNELS),
-    Row("load_by_shard", note="is for the runtime trtllm; the PyTorch backend loads weights its own way"),
-    *(Row(name, note=_CHECKPOINT) for name in variants.OPTIONS),
 )
 # fmt: on
 
