@@ -76,14 +76,19 @@ def ensure(
     """
     if team.rank == 0:
         with ExitStack() as held:
-            return _lead(plan, team, build, settings, progress, held)
+            try:
+                return _lead(plan, team, build, settings, progress, held)
+            except LoadError as error:
+                # Before the directory and the lock go: the others must hear of it first.
+                team.agree(error)
+                raise
     decision = team.share(None)
     if isinstance(decision, Path):
         _build_part(team, build, decision, progress)
         decision = team.share(None)
     if isinstance(decision, CompiledModel):
         return decision
-    raise decision if isinstance(decision, LoadError) else CompileError("Rank 0 has sent no decision.")
+    raise CompileError("Rank 0 has sent no decision.")
 
 
 def discard(model: CompiledModel, settings: CacheSettings) -> None:
@@ -101,28 +106,21 @@ def _lead(
     started = time.time()
     try:
         store = _temporary_store() if settings.mode == "off" else Store(settings.root)
-        decision = _decide(plan, store, settings.mode, progress, held)
+        decision = _decide(plan, store, settings.mode, team, progress, held)
     except OSError as error:
-        failure = disk.problem(error, Path(tempfile.gettempdir()))
-        team.share(failure)
-        raise failure from error
-    except LoadError as error:
-        team.share(error)
-        raise
+        raise disk.problem(error, Path(tempfile.gettempdir())) from error
     team.share(decision)
     if isinstance(decision, CompiledModel):
         return decision
     _build_part(team, build, decision, progress)
-    try:
-        outcome = _publish(plan, store, decision, started, progress)
-    except LoadError as error:
-        team.share(error)
-        raise
+    outcome = _publish(plan, store, decision, started, progress)
     team.share(outcome)
     return outcome
 
 
-def _decide(plan: Plan, store: Store, mode: str, progress: Progress, held: ExitStack) -> CompiledModel | Path:
+def _decide(
+    plan: Plan, store: Store, mode: str, team: Team, progress: Progress, held: ExitStack
+) -> CompiledModel | Path:
     """Return a hit, or a private directory with the key's lock held until `held` closes."""
     name = key(plan)
     before = store.stamp(name)
@@ -131,7 +129,7 @@ def _decide(plan: Plan, store: Store, mode: str, progress: Progress, held: ExitS
     why = _why_not(plan, store, mode)
     try:
         store.prepare()
-        _take_lock(store, name, progress, held)
+        _take_lock(store, name, team, progress, held)
         # Whoever held the lock may have published meanwhile, also for a rebuild that was asked for by both.
         if (mode == "use" or (before != store.stamp(name) and mode == "rebuild")) and (
             found := store.find(name)
@@ -146,11 +144,12 @@ def _decide(plan: Plan, store: Store, mode: str, progress: Progress, held: ExitS
     return private
 
 
-def _take_lock(store: Store, name: str, progress: Progress, held: ExitStack) -> None:
+def _take_lock(store: Store, name: str, team: Team, progress: Progress, held: ExitStack) -> None:
     lock = store.lock(name)
     held.callback(lock.release)
     said = -_SAY_EVERY
     while not lock.acquire():
+        team.check()
         if time.monotonic() - said >= _SAY_EVERY:
             said = time.monotonic()
             _logger.info(

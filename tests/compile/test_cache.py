@@ -15,7 +15,7 @@ from djl_trtllm.compile import cache, manifest
 from djl_trtllm.compile.cache import CacheSettings, cache_directory, ensure
 from djl_trtllm.compile.store import Store
 from djl_trtllm.core import CompiledModel
-from djl_trtllm.errors import CompileError, OutOfMemory, RankError
+from djl_trtllm.errors import CompileError, LoadError, OutOfMemory, RankError
 from djl_trtllm.options.table import Options
 from djl_trtllm.ranks import Solo
 from tests.support import plans
@@ -301,6 +301,7 @@ class Rank:
     def __init__(self, rank: int, heard: list[object] | None = None, fails: bool = False) -> None:
         self.rank = rank
         self.said: list[object] = []
+        self.told: list[LoadError] = []
         self._heard = list(heard or [])
         self._fails = fails
 
@@ -308,10 +309,19 @@ class Rank:
         if self.rank == 0:
             self.said.append(value)
             return value
-        return self._heard.pop(0)
+        heard = self._heard.pop(0)
+        if isinstance(heard, LoadError):
+            raise heard
+        return heard
 
-    def agree(self, error: object = None) -> None:
-        if error is not None or self._fails:
+    def agree(self, error: LoadError | None = None) -> None:
+        if error is not None:
+            self.told.append(error)
+            raise error
+        self.check()
+
+    def check(self) -> None:
+        if self._fails:
             raise RankError("rank 1 failed")
 
 
@@ -334,15 +344,43 @@ def test_a_rank_that_failed_ends_the_build_on_all(tmp_path: Path) -> None:
         ensure(plan(), lead, build, CacheSettings(tmp_path), Stages())
     assert len(lead.said) == 1
     assert debris(tmp_path) == []
-    with pytest.raises(CompileError, match="disk"):
-        ensure(plan(), Rank(1, heard=[CompileError("disk")]), build, CacheSettings(tmp_path), Stages())
+    with pytest.raises(RankError, match="disk"):
+        ensure(
+            plan(),
+            Rank(1, heard=[tmp_path, RankError("Rank 0 failed: disk")]),
+            build,
+            CacheSettings(tmp_path),
+            Stages(),
+        )
 
 
-def test_a_failure_of_rank_0_reaches_the_others(tmp_path: Path) -> None:
-    lead = Rank(0)
+def test_every_failure_of_rank_0_is_told_to_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(out: Path, progress: object) -> None:
+        raise OutOfMemory("too little memory")
+
+    early, building, publishing = Rank(0), Rank(0), Rank(0)
     with pytest.raises(CompileError):
-        ensure(plan(), lead, build, CacheSettings(Path("/sys/djl_trtllm")), Stages())
-    assert isinstance(lead.said[0], CompileError)
+        ensure(plan(), early, build, CacheSettings(Path("/sys/djl_trtllm")), Stages())
+    assert isinstance(early.told[0], CompileError)
+    with pytest.raises(OutOfMemory):
+        ensure(plan(), building, failing, CacheSettings(tmp_path), Stages())
+    assert isinstance(building.told[0], OutOfMemory)
+    monkeypatch.setattr(manifest, "survey", lambda directory: {})
+    with pytest.raises(CompileError, match="no files"):
+        ensure(plan(), publishing, build, CacheSettings(tmp_path), Stages())
+    assert isinstance(publishing.told[0], CompileError)
+    assert debris(tmp_path) == []
+
+
+def test_a_rank_that_waits_for_another_process_still_hears_of_a_failure(tmp_path: Path) -> None:
+    Store(tmp_path).prepare()
+    held = Store(tmp_path).lock(cache.key(plan()))
+    assert held.acquire()
+    with pytest.raises(RankError):
+        ensure(plan(), Rank(0, fails=True), pytest.fail, CacheSettings(tmp_path), Stages())
+    held.release()
 
 
 def test_the_key_depends_on_every_part_of_the_plan() -> None:
