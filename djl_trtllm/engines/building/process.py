@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,9 +20,10 @@ import djl_trtllm
 from djl_trtllm.compile import disk
 from djl_trtllm.core import Progress
 from djl_trtllm.engines.building.news import Done, Failed, News, Note, Stage
-from djl_trtllm.errors import CompileError, LoadError, OutOfMemory, UnsupportedModel
+from djl_trtllm.errors import CompileError, DjlTrtllmError, LoadError, OutOfMemory, UnsupportedModel
 
 _KEPT_LINES = 60
+_LOOK_EVERY = 0.2
 _logger = logging.getLogger(__name__)
 
 
@@ -31,8 +32,9 @@ class Build:
     """What to run. `module` reads `job` as a line of JSON from stdin and writes `News` to stdout.
 
     `scratch` is made before and removed after success; temporary files go there. `memory` makes the sentences for a
-    child that ran out of memory, from "ran out of memory" or what else is known. `environment` makes the
-    child's from this process's.
+    child that ran out of memory, from "ran out of memory" or what else is known; a line on stderr with one of
+    `no_memory` tells that it did, where its own error does not. `environment` makes the child's from this process's.
+    `check` is called a few times a second, from another thread; what it raises ends the build and is raised.
     """
 
     module: str
@@ -42,6 +44,8 @@ class Build:
     scratch: Path
     memory: Callable[[str], str]
     environment: Callable[[Mapping[str, str]], Mapping[str, str]] = field(default=dict)
+    no_memory: Sequence[str] = ()
+    check: Callable[[], None] | None = None
 
 
 def run(build: Build, progress: Progress) -> None:
@@ -62,6 +66,7 @@ def run(build: Build, progress: Progress) -> None:
     assert child.stderr is not None  # noqa: S101
     reader = threading.Thread(target=_keep, args=(child.stderr, said), name="build-stderr", daemon=True)
     reader.start()
+    watch = _Watch(child, build.check)
     try:
         _send(child, build.job)
         end = _relay(child.stdout, progress)
@@ -69,15 +74,46 @@ def run(build: Build, progress: Progress) -> None:
     finally:
         child.kill()
         child.wait()
+        watch.end()
         reader.join()
         for pipe in (child.stdin, child.stdout, child.stderr):
             pipe.close()
+    if watch.found is not None:
+        raise watch.found
     if isinstance(end, Done) and status == 0:
         shutil.rmtree(build.scratch, ignore_errors=True)
         return
     for line in said:
         _logger.warning("compiler: %s", line)
-    raise _error(end, status, build)
+    raise _error(end, status, build, said)
+
+
+class _Watch:
+    """Calls `check` while the child lives, and kills it when that raises; `found` is what it raised."""
+
+    def __init__(self, child: subprocess.Popen[bytes], check: Callable[[], None] | None) -> None:
+        self.found: DjlTrtllmError | None = None
+        self._child = child
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        if check is not None:
+            self._thread = threading.Thread(target=self._look, args=(check,), name="build-watch", daemon=True)
+            self._thread.start()
+
+    def end(self) -> None:
+        """Stop looking."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _look(self, check: Callable[[], None]) -> None:
+        while not self._ended.wait(_LOOK_EVERY):
+            try:
+                check()
+            except DjlTrtllmError as error:
+                self.found = error
+                self._child.kill()
+                return
 
 
 def _send(child: subprocess.Popen[bytes], job: msgspec.Struct) -> None:
@@ -126,13 +162,14 @@ def _environment(build: Build) -> dict[str, str]:
     }
 
 
-def _error(end: News | None, status: int, build: Build) -> LoadError:
+def _error(end: News | None, status: int, build: Build, said: Iterable[str]) -> LoadError:
     if isinstance(end, Failed) and end.kind == "disk":
         root = build.out.parent.parent if build.out.parent.name == "building" else build.out
         return disk.problem(OSError(end.errno or 0, *end.problems), root)
     if isinstance(end, Failed) and end.kind == "unsupported":
         return UnsupportedModel(*end.problems)
-    if isinstance(end, Failed) and end.kind == "build":
+    told = any(sign in line for line in said for sign in build.no_memory)
+    if isinstance(end, Failed) and end.kind == "build" and not told:
         return CompileError(*end.problems)
     if isinstance(end, Failed):
         return OutOfMemory(build.memory("ran out of memory"))

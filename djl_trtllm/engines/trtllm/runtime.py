@@ -1,0 +1,50 @@
+"""The `trtllm` runtime: compiles with TensorRT-LLM on every rank, runs the engines through its batch manager."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from djl_trtllm.core import Checkpoint, CompiledModel, Plan, Progress, Team
+from djl_trtllm.engines.base import Engine, Follower
+
+if TYPE_CHECKING:
+    from djl_trtllm.options.table import Options
+
+
+class TensorRTLLM:
+    """A `Runtime`. TensorRT-LLM itself is imported by build children, and when an engine opens."""
+
+    name = "trtllm"
+
+    def plan(self, checkpoint: Checkpoint, options: Options, world: int) -> Plan:
+        """Say what the engines depend on."""
+        from djl_trtllm.engines.trtllm import compile as compiler
+
+        return compiler.plan(checkpoint, options, world)
+
+    def build(
+        self, checkpoint: Checkpoint, options: Options, team: Team, out: Path, progress: Progress
+    ) -> None:
+        """Compile this rank's engine into `out`, in a process of its own."""
+        from djl_trtllm.engines.trtllm import compile as compiler
+
+        compiler.build(checkpoint, options, team, out, progress)
+
+    def check(self, model: CompiledModel, options: Options, world: int) -> None:
+        """Refuse engines of another version, GPU or number of ranks, or with a file missing."""
+        from djl_trtllm.engines.trtllm import gpus, prebuilt, versions
+
+        prebuilt.check(model.path, options, world, versions.installed(), gpus.devices())
+
+    def engine(self, model: CompiledModel, options: Options, team: Team) -> Engine:
+        """Make the engine of rank 0, not yet open."""
+        from djl_trtllm.engines.trtllm import run
+
+        return run.engine(model, options, team)
+
+    def follower(self, model: CompiledModel, options: Options, team: Team) -> Follower:
+        """Make the part of another rank, not yet open."""
+        from djl_trtllm.engines.trtllm import follower
+
+        return follower.follower(model, options, team)
