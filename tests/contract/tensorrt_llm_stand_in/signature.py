@@ -13,7 +13,10 @@ from typing import Any
 from tests.contract.tensorrt_llm_stand_in.annotations import Find, fits
 
 REQUIRED = "<required>"
-POSITIONAL = ("input_token_ids",)
+NAMELESS = ("arg0", "arg1")
+"""What the contract calls arguments that have no name: they go by position only."""
+
+POSITIONAL = ("input_token_ids", *NAMELESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,9 @@ class Overload:
     def problem(self, positional: Sequence[Any], keywords: dict[str, Any], find: Find) -> str | None:
         """Say why a call does not fit this overload, None where it does. Adds positional values to `keywords`."""
         names = [argument.name for argument in self.arguments]
+        nameless = [name for name in keywords if name in NAMELESS]
+        if nameless:
+            return f"got an unexpected keyword argument {nameless[0]!r}"
         if positional and not self.any_positional:
             allowed = [name for name in names[: len(positional)] if name in POSITIONAL]
             if len(allowed) < len(positional):

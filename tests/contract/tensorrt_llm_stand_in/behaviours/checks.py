@@ -122,7 +122,7 @@ class SamplingConfig:
                 raise failed(f"{new} and {old} are the same")
 
 
-@behaviour(f"{BINDINGS}.KvCacheConfig")
+@behaviour(f"{BINDINGS}.KvCacheConfig", "tensorrt_llm.bindings.KvCacheConfig")
 class KvCacheConfig:
     """Checks what it is made of."""
 

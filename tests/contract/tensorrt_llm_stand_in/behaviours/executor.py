@@ -16,7 +16,7 @@ from tests.contract.tensorrt_llm_stand_in.behaviours import ranks, request_job
 from tests.contract.tensorrt_llm_stand_in.behaviours.checks import EXECUTOR as EXECUTOR_CHECKS
 from tests.contract.tensorrt_llm_stand_in.behaviours.checks import check, failed
 from tests.contract.tensorrt_llm_stand_in.behaviours.jobs import Job
-from tests.contract.tensorrt_llm_stand_in.behaviours.kv_cache import KvCache, capacity
+from tests.contract.tensorrt_llm_stand_in.behaviours.kv_cache import PRETEND_TOKENS, KvCache, capacity
 from tests.contract.tensorrt_llm_stand_in.behaviours.limits import limits
 from tests.contract.tensorrt_llm_stand_in.behaviours.loop import STEP_SECONDS, Loop
 from tests.contract.tensorrt_llm_stand_in.behaviours.mailbox import Mailbox
@@ -70,7 +70,7 @@ class Executor:
         tokens = capacity(
             kv_config.max_tokens,
             kv_config.free_gpu_memory_fraction,
-            library.knobs.options.get("kv_tokens", 131072),
+            library.knobs.options.get("kv_tokens", PRETEND_TOKENS),
         )
         size = self._limits.tokens_per_block
         scheduler = Scheduler(

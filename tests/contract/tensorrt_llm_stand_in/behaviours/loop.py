@@ -24,7 +24,7 @@ class Loop:
     `deliver` gets what a step did and `fail` the requests that a failed step ended, both under the lock `changed`; a
     step itself holds no lock, so that a step that hangs blocks nobody else. `fetch` is called before every step from
     the loop's thread (a manager that polls for requests); without it requests come by `submit`. After a fatal failure
-    nothing runs any more and `broken` says why.
+    nothing runs any more and `broken` says why; one that `survives` goes on with what comes next.
     """
 
     scheduler: Scheduler
@@ -32,7 +32,7 @@ class Loop:
     fail: Callable[[Sequence[Job], str], None]
     trip: Callable[[], None] = lambda: None
     fetch: Callable[[], None] | None = None
-    finished: Callable[[], None] = lambda: None
+    survives: bool = False
     step_seconds: float = STEP_SECONDS
     changed: threading.Condition = field(default_factory=threading.Condition)
     broken: str | None = None
@@ -68,6 +68,11 @@ class Loop:
             self.changed.notify_all()
 
     @property
+    def idle(self) -> bool:
+        """Whether no request is left."""
+        return not (self._arrived or self.scheduler.waiting or self.scheduler.running)
+
+    @property
     def queued(self) -> int:
         """How many requests wait."""
         return len(self._arrived) + len(self.scheduler.waiting)
@@ -76,10 +81,9 @@ class Loop:
         while not self.stopping:
             if self.fetch is not None:
                 self.fetch()
-            if self._take_in():
+            if not self.stopping and self._take_in():
                 self._step()
                 time.sleep(self.step_seconds)
-        self.finished()
 
     def _take_in(self) -> bool:
         """Hand arrivals over to the scheduler; False when there is nothing to step, after a wait."""
@@ -114,7 +118,7 @@ class Loop:
         with self.changed:
             jobs = [*self.scheduler.everybody(), *self._arrived]
             self._arrived.clear()
-            if fatal:
+            if fatal and not self.survives:
                 self.broken = text
             self.fail(jobs, text)
             self.changed.notify_all()

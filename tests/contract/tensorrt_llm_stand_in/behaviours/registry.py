@@ -58,6 +58,7 @@ MODULES = (
     "quantize",
     "executor",
     "gpt_manager",
+    "inference_request",
     "llm",
 )
 """Modules of this package with behaviours; those that do not exist are passed over."""
