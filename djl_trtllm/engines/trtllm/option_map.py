@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from djl_trtllm.core import Checkpoint
-from djl_trtllm.engines.trtllm import quantization, rotary, variants
+from djl_trtllm.engines.trtllm import option_docs, quantization, rotary, variants
 from djl_trtllm.engines.trtllm.families import Family, family
 from djl_trtllm.engines.trtllm.option_rows import END, FIRST, ROWS, RUN_PLACES
 from djl_trtllm.engines.trtllm.resolved import Resolved
@@ -67,6 +67,11 @@ def resolve(
         _fixed(situation, kind, places)
         notes += _build_notes(situation, origin)
     return Resolved(places, tuple(notes), tuple(problems))
+
+
+def as_markdown() -> str:
+    """Return the whole map as tables, for docs/tensorrt-llm.md."""
+    return option_docs.as_markdown()
 
 
 def world_problems(options: Options, world: int) -> list[str]:

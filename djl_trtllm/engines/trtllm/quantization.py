@@ -16,15 +16,19 @@ NATIVE_SAMPLES = 512
 AWQ_SAMPLES = 32
 """ModelOpt's AWQ uses at most so many."""
 
-_SMOOTHQUANT = {
-    # (per token, per channel)
+SMOOTHQUANT = {
     (False, False): "W8A8_SQ_PER_TENSOR_PLUGIN",
     (True, False): "W8A8_SQ_PER_TENSOR_PER_TOKEN_PLUGIN",
     (False, True): "W8A8_SQ_PER_CHANNEL_PER_TENSOR_PLUGIN",
     (True, True): "W8A8_SQ_PER_CHANNEL_PER_TOKEN_PLUGIN",
 }
-_ALGORITHMS = {"awq": "W4A16_AWQ", "fp8": "FP8", "int8": "W8A16", "int4": "W4A16"}
-_MODELOPT_SMOOTHQUANT = "W8A8_SQ_PER_CHANNEL"
+"""The library's own SmoothQuant algorithms, by (per token, per channel)."""
+
+ALGORITHMS = {"awq": "W4A16_AWQ", "fp8": "FP8", "int8": "W8A16", "int4": "W4A16"}
+"""The algorithms of the other values of the option quantize."""
+
+GPTJ_SMOOTHQUANT = "W8A8_SQ_PER_CHANNEL"
+"""ModelOpt's SmoothQuant, for the class that has none of its own."""
 
 
 def resolve(
@@ -42,7 +46,7 @@ def resolve(
     if not kind.can_quantize(choice, s.release):
         problems.append(_refusal(s, kind, origin, choice))
         return
-    config: dict[str, object] = {"quant_algo": _ALGORITHMS.get(choice)}
+    config: dict[str, object] = {"quant_algo": ALGORITHMS.get(choice)}
     places["QuantConfig"] = config
     if choice == "smoothquant":
         _smoothquant(s, kind, config, notes)
@@ -57,10 +61,10 @@ def resolve(
 def _smoothquant(s: Situation, kind: Family, config: dict[str, object], notes: list[str]) -> None:
     flags = (s.options.smoothquant_per_token, s.options.smoothquant_per_channel)
     if kind.name != "gptj":
-        config["quant_algo"] = _SMOOTHQUANT[flags]
+        config["quant_algo"] = SMOOTHQUANT[flags]
         config["smoothquant_val"] = s.options.smoothquant_alpha
         return
-    config["quant_algo"] = _MODELOPT_SMOOTHQUANT
+    config["quant_algo"] = GPTJ_SMOOTHQUANT
     notes.extend(
         f"{s.said(name)} is not a choice for {kind.title}: it is quantised by ModelOpt, with one scale a channel and"
         " ModelOpt's own alpha."
