@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from djl_trtllm import __version__
 from djl_trtllm.errors import DjlTrtllmError
 
-COMMANDS = ("serve", "check", "options")
+COMMANDS = ("serve", "check", "options", "selftest")
 
 
 def parser() -> argparse.ArgumentParser:
