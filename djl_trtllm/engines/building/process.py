@@ -107,13 +107,12 @@ class _Watch:
             self._thread.join()
 
     def _look(self, check: Callable[[], None]) -> None:
-        while not self._ended.wait(_LOOK_EVERY):
-            try:
+        try:
+            while not self._ended.wait(_LOOK_EVERY):
                 check()
-            except DjlTrtllmError as error:
-                self.found = error
-                self._child.kill()
-                return
+        except DjlTrtllmError as error:
+            self.found = error
+            self._child.kill()
 
 
 def _send(child: subprocess.Popen[bytes], job: msgspec.Struct) -> None:

@@ -83,8 +83,8 @@ def _shards(
         if reason:
             raise UnsupportedModel(
                 f"The weights of {origin} have to be {reason} for TensorRT-LLM, which can be done with .safetensors"
-                " files and not with .bin files. Convert them with transformers' save_pretrained, or take a version of the"
-                " model that has .safetensors files."
+                " files and not with .bin files. Convert them with transformers' save_pretrained, or take a version of"
+                " the model that has .safetensors files."
             )
         return None
     if not (kind.renamed or kind.may_tie):

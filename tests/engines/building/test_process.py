@@ -4,17 +4,19 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from djl_trtllm.engines.building import process
-from djl_trtllm.errors import CompileError, LoadError, OutOfMemory, UnsupportedModel
+from djl_trtllm.errors import CompileError, LoadError, OutOfMemory, RankError, UnsupportedModel
 from tests.support.fake_compiler import Job
 from tests.support.plans import Stages
 
 
-def run(out: Path, origin: str) -> Stages:
+def run(out: Path, origin: str, **more: Any) -> Stages:
     stages = Stages()
+    out.mkdir(exist_ok=True)
     build = process.Build(
         module="tests.support.fake_compiler",
         job=Job(origin=origin, out=str(out)),
@@ -22,6 +24,7 @@ def run(out: Path, origin: str) -> Stages:
         out=out,
         scratch=out / "scratch",
         memory=lambda how: f"It {how}.",
+        **more,
     )
     process.run(build, stages)
     return stages
@@ -86,3 +89,36 @@ def test_a_compiler_killed_from_outside_is_an_error_at_once(tmp_path: Path) -> N
     os.kill(int(pid.read_text()), signal.SIGKILL)
     thread.join(10)
     assert [type(error) for error in caught] == [OutOfMemory]
+
+
+def test_a_check_that_raises_ends_the_child_and_is_raised(tmp_path: Path) -> None:
+    looked = threading.Event()
+
+    def check() -> None:
+        if (tmp_path / "pid").exists():
+            looked.set()
+            raise RankError("Rank 1 failed: no luck")
+
+    started = time.monotonic()
+    with pytest.raises(RankError, match="Rank 1 failed"):
+        run(tmp_path, "sleeps", check=check)
+    assert looked.is_set()
+    assert time.monotonic() - started < 20
+    pid = int((tmp_path / "pid").read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_a_library_that_said_that_memory_ran_out_is_believed(tmp_path: Path) -> None:
+    with pytest.raises(OutOfMemory, match="It ran out of memory"):
+        run(tmp_path, "build", no_memory=["a library talks"])
+    with pytest.raises(CompileError, match="what went wrong"):
+        run(tmp_path / "again", "build", no_memory=["something else"])
+
+
+def test_the_environment_is_what_the_build_makes_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    run(tmp_path, "good", environment=lambda environ: {**environ, "HF_HUB_OFFLINE": "maybe"})
+    assert (tmp_path / "model").read_text().startswith("1")
