@@ -112,7 +112,7 @@ def mpi_mailbox(rank: int, size: int, timeout: float) -> MpiMailbox:
     pause = 0.001
     while not request.Test():
         if time.monotonic() > deadline:
-            raise RankError(f"Rank {rank} was alone in MPI for {timeout:.0f} s: another rank has not joined.")
+            raise RankError(f"Rank {rank} was alone in MPI for {timeout:g} s: another rank has not joined.")
         time.sleep(pause)
         pause = min(pause * 2, 0.05)
     return MpiMailbox(comm)

@@ -40,6 +40,7 @@ class MpiTeam:
         self._listening: list[Callable[[], None]] = [self._hear]
         self._seconds = timeout
         self._deadline = started + timeout
+        self._left = threading.Event()
         threading.Thread(target=self._listen, name="ranks", daemon=True).start()
 
     def within(self, seconds: float) -> None:
@@ -76,7 +77,7 @@ class MpiTeam:
     def late(self) -> RankError:
         """Make the error of a rank that knows itself that it is too slow."""
         return RankError(
-            f"Rank {self.rank} was not done after {self._seconds:.0f} s (option.rank_timeout). If the work is only "
+            f"Rank {self.rank} was not done after {self._seconds:g} s (option.rank_timeout). If the work is only "
             "long, raise option.model_loading_timeout and rank_timeout with it."
         )
 
@@ -109,6 +110,10 @@ class MpiTeam:
     def listen(self, look: Callable[[], None]) -> None:
         """Have `look` called every `LISTEN_EVERY` seconds from the team's thread."""
         self._listening.append(look)
+
+    def leave(self) -> None:
+        """Listen no more. A process that ends, ends without this."""
+        self._left.set()
 
     @property
     def mailbox(self) -> Mailbox:
@@ -149,7 +154,7 @@ class MpiTeam:
     def _missing(self, ranks: Collection[int]) -> RankError:
         names = [str(rank) for rank in sorted(ranks)]
         who = f"Rank {names[0]}" if len(names) == 1 else f"Ranks {', '.join(names[:-1])} and {names[-1]}"
-        error = RankError(f"{who} did not answer within {self._seconds:.0f} s.")
+        error = RankError(f"{who} did not answer within {self._seconds:g} s.")
         self.fail(error)
         return error
 
@@ -158,11 +163,10 @@ class MpiTeam:
             raise self._failure
 
     def _listen(self) -> None:
-        while True:
+        while not self._left.wait(LISTEN_EVERY):
             for look in list(self._listening):
                 with suppress(Exception):  # MPI may be gone already when a process ends
                     look()
-            time.sleep(LISTEN_EVERY)
 
     def _hear(self) -> None:
         letter = self._mailbox.poll(Kind.FAILURE)

@@ -1,0 +1,95 @@
+"""Work that others can end: results, failures from here and elsewhere, and work that does not listen."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from djl_trtllm.errors import CompileError, RankError
+from djl_trtllm.ranks import Solo, ending
+from tests.support.post import everywhere, teams
+
+
+def test_a_team_of_one_works_in_its_own_thread() -> None:
+    assert ending.attend(Solo(), threading.current_thread) is threading.current_thread()
+
+
+def test_the_result_of_the_work_is_returned_on_each_rank() -> None:
+    assert everywhere(teams(2), lambda team: ending.attend(team, lambda: team.rank * 10)) == [0, 10]
+
+
+@pytest.mark.parametrize("error", [CompileError("It does not build."), ZeroDivisionError("a prompt")])
+def test_what_work_raises_is_raised_here_and_told_elsewhere_while_that_is_deep_in_a_library(error) -> None:
+    over = threading.Event()
+
+    def work(team) -> None:
+        if team.rank == 1:
+            raise error
+        over.wait(20)
+
+    started = time.monotonic()
+    first, second = everywhere(teams(2), lambda team: ending.attend(team, lambda: work(team)))
+    assert time.monotonic() - started < 1 + ending.UNWIND + 2
+    over.set()
+    assert second is error
+    assert isinstance(first, RankError)
+    assert str(first).startswith("Rank 1 failed: ")
+    assert "a prompt" not in str(first)
+
+
+def test_work_that_listens_cleans_up_before_the_failure_is_raised() -> None:
+    cleaned: list[str] = []
+
+    def work(team) -> None:
+        if team.rank == 1:
+            raise CompileError("It does not build.")
+        try:
+            while True:
+                team.check()
+                time.sleep(0.05)
+        finally:
+            time.sleep(0.3)
+            cleaned.append("yes")
+
+    first, _ = everywhere(teams(2), lambda team: ending.attend(team, lambda: work(team)))
+    assert str(first) == "Rank 1 failed: It does not build."
+    assert cleaned == ["yes"]
+
+
+def test_work_without_end_is_over_soon_after_the_deadline() -> None:
+    over = threading.Event()
+    started = time.monotonic()
+    outcomes = everywhere(teams(2, seconds=0.5), lambda team: ending.attend(team, lambda: over.wait(20)))
+    assert 0.5 < time.monotonic() - started < 0.5 + ending.UNWIND + 2
+    over.set()
+    assert all("was not done after 0.5 s" in str(error) for error in outcomes)
+
+
+def test_a_process_ends_with_its_reason_as_the_last_line() -> None:
+    code = (
+        "import logging, time\n"
+        "from djl_trtllm.ranks import ending\n"
+        "logging.basicConfig(format='%(message)s')\n"
+        "ending.AFTER_LEADER = 0.1\n"
+        "ending.end(1, 'Rank 0 did not answer.')\n"
+        "time.sleep(20)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "rank 1 ends: Rank 0 did not answer."
+
+
+def test_an_ordinary_end_does_not_wait_for_mpi_and_what_was_to_be_done_at_the_end_is_done() -> None:
+    code = (
+        "import atexit\n"
+        "from djl_trtllm.ranks import ending\n"
+        "atexit.register(print, 'never')\n"
+        "ending.end_without_mpi()\n"
+        "atexit.register(print, 'tidied')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stdout) == (1, "tidied\n")
