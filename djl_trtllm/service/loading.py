@@ -14,11 +14,10 @@ from djl_trtllm import ranks
 from djl_trtllm.compile import manifest
 from djl_trtllm.compile.progress import LogProgress
 from djl_trtllm.core import CompiledModel, Progress, Request
-from djl_trtllm.engines import registry
+from djl_trtllm.engines import registry, tokenizers
 from djl_trtllm.engines.base import Engine, Runtime
 from djl_trtllm.engines.supervisor import Supervisor
 from djl_trtllm.errors import ArtifactError, LoadError, OptionsError, RankError
-from djl_trtllm.model.locate import tokenizer_directory
 from djl_trtllm.options import explain, sources
 from djl_trtllm.options.table import Options
 from djl_trtllm.ranks import ending
@@ -151,6 +150,8 @@ class _Loading:
 
     def _open(self, model: CompiledModel, listed: bool, progress: Progress) -> Service | Following:
         self._runtime.check(model, self._options, self._team.size)
+        if self._leads:
+            model = tokenizers.ensure(model, self._options, self._environ, progress)
         # No rank touches the engine's libraries before all have found their files right.
         self._team.agree()
         if isinstance(self._team, MpiTeam) and not self._leads:
@@ -172,8 +173,7 @@ class _Loading:
         with ThreadPoolExecutor(1, "verify") as pool:
             verdict = pool.submit(manifest.verify, model.path) if listed else None
             progress.stage("opening the engine")
-            named = tokenizer_directory(options, self._environ, progress)
-            tokenizer = Tokenizer.load(named or model.text_path)
+            tokenizer = Tokenizer.load(model.text_path)
             inbox = QueueInbox()
             engine = Supervisor(lambda: self._runtime.engine(model, options, team))
             try:
