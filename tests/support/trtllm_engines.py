@@ -1,62 +1,45 @@
-"""Engine directories as TensorRT-LLM's builder lays them out; the engines themselves are a few bytes."""
+"""TensorRT engines on the stand-in, for tests: directories without compiling, options, and engines over them."""
+
+from __future__ import annotations
 
 import json
 from pathlib import Path
 from typing import Any
 
+from djl_trtllm.core import CompiledModel, Team
+from djl_trtllm.engines.base import Engine
+from djl_trtllm.engines.trtllm import run
+from djl_trtllm.options import sources
+from djl_trtllm.options.table import Options
+from djl_trtllm.ranks import Solo
+from tests.contract.tensorrt_llm_stand_in import ROWS, write_engine
+from tests.contract.tensorrt_llm_stand_in import rows as stand_in_rows
 
-def config(
-    version: str | None = "0.12.0", tp: int = 1, pp: int = 1, build: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    """Return the config.json of 0.8 and later."""
-    limits = {"max_input_len": 1024, "max_seq_len": 1536, "max_batch_size": 8, "max_beam_width": 1}
-    plugins = {"paged_kv_cache": True, "tokens_per_block": 64, "use_paged_context_fmha": True}
-    return {
-        "version": version,
-        "pretrained_config": {
-            "architecture": "LlamaForCausalLM",
-            "dtype": "float16",
-            "vocab_size": 32000,
-            "max_position_embeddings": 4096,
-            "mapping": {"world_size": tp * pp, "tp_size": tp, "pp_size": pp},
-        },
-        "build_config": {**limits, "max_num_tokens": 8192, "plugin_config": plugins, **(build or {})},
-    }
+VOCAB = 1000
+LONGEST = 2048
+STEP = 0.0002
+"""Seconds that a step of the stand-in takes."""
 
+KV_TOKENS = 4096
 
-def legacy_config(tp: int = 1, pp: int = 1) -> dict[str, Any]:
-    """Return the config.json of the build.py scripts up to 0.7, and of GPT and Qwen at 0.8."""
-    return {
-        "builder_config": {
-            "name": "gpt",
-            "precision": "float16",
-            "tensor_parallel": tp,
-            "pipeline_parallel": pp,
-            "max_batch_size": 8,
-            "max_beam_width": 1,
-            "max_input_len": 200,
-            "max_output_len": 100,
-            "max_num_tokens": None,
-            "vocab_size": 50257,
-        },
-        "plugin_config": {"paged_kv_cache": True, "tokens_per_block": 128},
-    }
+EXECUTOR_ROWS = [row for row in ROWS if (0, 9) <= stand_in_rows.minor(row) < (1, 3)]
 
 
-def write(directory: Path, content: dict[str, Any], ranks: int = 1, name: str = "rank{}.engine") -> Path:
-    """Write a directory of engines, one file a rank."""
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / "config.json").write_text(json.dumps(content))
-    for rank in range(ranks):
-        (directory / name.format(rank)).write_bytes(b"an engine")
-    return directory
+def options(**given: object) -> Options:
+    """Options of an engine: quick to give up what hangs."""
+    values = {"rank_timeout": 20, "stall_timeout": 30, **given}
+    return sources.read({f"option.{name}": str(value) for name, value in values.items()}, {})
 
 
-def lmi(
-    root: Path, content: dict[str, Any], ranks: int = 1, pbtxt: str = "", name: str = "rank{}.engine"
-) -> Path:
-    """Write a model repository as LMI 0.25 to 0.32 takes it: `<root>/llama/1/` with its text files one level up."""
-    write(root / "llama" / "1", content, ranks, name)
-    (root / "llama" / "config.pbtxt").write_text(pbtxt)
-    (root / "llama" / "tokenizer_config.json").write_text("{}")
-    return root
+def model(directory: Path, row: str, *, eos: int | list[int] | None = None, **values: Any) -> CompiledModel:
+    """Write an engine that somebody else has built. `eos` are its end tokens; `values` those of `write_engine`."""
+    built = {"max_input_len": LONGEST - 1, "max_seq_len": LONGEST, "vocab_size": VOCAB, **values}
+    write_engine(directory, row, **built)
+    if eos is not None:
+        (directory / "generation_config.json").write_text(json.dumps({"eos_token_id": eos}))
+    return CompiledModel(directory, f"the engine of {row}", runtime="trtllm")
+
+
+def engine(model: CompiledModel, team: Team | None = None, **given: object) -> Engine:
+    """Make the engine of the installed row, not yet open."""
+    return run.engine(model, options(**given), team or Solo())

@@ -1,0 +1,67 @@
+"""What an executor tells about its iterations: its load, the size of its KV cache, and that it still moves."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+_EVERY = 0.05
+_FIRST = 1.0
+"""Seconds in which the statistics of the first request are there, if ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Sequences that run, and how full the KV cache is."""
+
+    running: int = 0
+    kv_used_percent: float = 0.0
+
+
+class ExecutorStats:
+    """The newest iteration statistics. `kv_tokens` is the size of the KV cache, None until it is known."""
+
+    def __init__(self) -> None:
+        self.load = Load()
+        self.kv_tokens: int | None = None
+        self._next = 0.0
+        self._off = False
+
+    def wait(self, executor: Any) -> None:
+        """Wait for the statistics of the requests that have run."""
+        deadline = time.monotonic() + _FIRST
+        while self.kv_tokens is None and not self._off and time.monotonic() < deadline:
+            self._next = 0.0
+            self.look(executor)
+            if self.kv_tokens is None:
+                time.sleep(0.01)
+
+    def look(self, executor: Any) -> bool:
+        """Take the newest statistics if it is time for that; whether any sequence was computed since the last look."""
+        now = time.monotonic()
+        if self._off or now < self._next:
+            return False
+        self._next = now + _EVERY
+        try:
+            iterations = executor.get_latest_iteration_stats()
+        except Exception as error:
+            # Whatever it is, awaiting responses will say so too if it matters.
+            logger.warning("There are no iteration statistics (%s).", type(error).__name__)
+            self._off = True
+            return False
+        if not iterations:
+            return False
+        newest = iterations[-1]
+        self.load = Load(newest.num_active_requests, self._kv(newest.kv_cache_stats))
+        batch = newest.inflight_batching_stats
+        return batch is None or batch.num_scheduled_requests > 0
+
+    def _kv(self, stats: Any) -> float:
+        if stats is None or stats.max_num_blocks <= 0:
+            return 0.0
+        self.kv_tokens = stats.max_num_blocks * stats.tokens_per_block
+        return float(100 * stats.used_num_blocks / stats.max_num_blocks)
