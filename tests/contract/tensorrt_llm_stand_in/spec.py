@@ -54,12 +54,12 @@ def spec_of(symbol: str, row: Row) -> Spec:
         constructors = (Overload(known + more, any_keyword=False, any_positional=False),)
     return Spec(
         symbol=symbol,
-        kind=_kind(symbol, entry),
+        kind="pydantic" if entry.get("kwargs_accepted") else _kind(symbol, entry),
         constructors=constructors,
         methods=methods,
         class_methods=frozenset(class_methods),
         async_methods=frozenset(async_methods),
-        attributes=_attributes(entry, constructors),
+        attributes=_attributes(symbol, entry, constructors),
         extra=_extra(entry),
         entry=entry,
     )
@@ -96,20 +96,34 @@ def _methods(entry: Entry, row: Row) -> tuple[dict[str, Overloads], set[str], se
     return methods, class_methods & set(methods), {name for name, kind in kinds.items() if "async" in kind}
 
 
-def _attributes(entry: Entry, constructors: Overloads) -> dict[str, Attribute]:
+def _attributes(symbol: str, entry: Entry, constructors: Overloads) -> dict[str, Attribute]:
     types = entry.get("attribute_types", {})
     details = entry.get("attribute_details", {})
     arguments = {argument.name: argument for overload in constructors for argument in overload.arguments}
     attributes = {}
-    for text in entry.get("attributes", ()):
+    named = list(entry.get("attributes", ()))
+    if not entry.get("methods") and not symbol.startswith("tensorrt_llm.bindings"):
+        known = {text.split(" ")[0] for text in named}
+        named += [name for name in arguments if name not in known]
+    for text in named:
         name = text.split(" ")[0]
         detail = details.get(name, {})
         argument = arguments.get(name)
         attributes[name] = Attribute(
             name=name,
             read_only="(ro)" in text,
-            annotation=types.get(name) or detail.get("type") or (argument.annotation if argument else None),
+            annotation=_annotation(symbol, name, types.get(name) or detail.get("type"), argument),
             default=detail.get("default") or (argument.default if argument else None),
             allowed=tuple(detail["allowed"]) if "allowed" in detail else None,
         )
     return attributes
+
+
+def _annotation(symbol: str, name: str, annotation: str | None, argument: Argument | None) -> str | None:
+    """Return what may be set, where the contract's word for it is narrower or wider than what the library checks."""
+    if symbol.endswith(".PluginConfig") and name == "tokens_per_block":
+        return None
+    found = annotation or (argument.annotation if argument else None)
+    if symbol.endswith(".PluginConfig") and found == "str":
+        return "Optional[str]"
+    return found
