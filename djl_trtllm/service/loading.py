@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import fields
+from itertools import count
 from typing import cast
 
 from djl_trtllm import ranks
@@ -102,8 +103,7 @@ class _Loading:
 
     def run(self) -> Service | Following:
         """Go through the whole load."""
-        title = "loading" if self._leads else f"loading, rank {self._team.rank}"
-        with LogProgress(title, log) as progress:
+        with LogProgress("loading", log) as progress:
             self._compare_options()
             artifact = Artifact(self._runtime, self._options, self._team, self._environ, progress)
             model = artifact.find()
@@ -175,7 +175,7 @@ class _Loading:
             progress.stage("opening the engine")
             tokenizer = Tokenizer.load(model.text_path)
             inbox = QueueInbox()
-            engine = Supervisor(lambda: self._runtime.engine(model, options, team))
+            engine = Supervisor(self._maker(model))
             try:
                 engine.open(inbox)
                 loop = _loop(options, engine, inbox, tokenizer, self._item_chars)
@@ -192,6 +192,18 @@ class _Loading:
             team.on_failure(engine.abandon)
             given = Given(team)
         return Service(options, tokenizer, loop, engine, given)
+
+    def _maker(self, model: CompiledModel) -> Callable[[], Engine]:
+        """Return what makes engines. The first is part of the load; every later one has as much time of its own."""
+        runtime, options, team = self._runtime, self._options, self._team
+        made = count()
+
+        def make() -> Engine:
+            if next(made):
+                team.within(options.rank_timeout)
+            return runtime.engine(model, options, team)
+
+        return make
 
 
 def _loop(
