@@ -1,0 +1,99 @@
+"""What the LLM API is told of a model, and what it can take: facts of the checkpoint, arguments, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from djl_trtllm.core import Checkpoint, CompiledModel, Limit, Limits
+from djl_trtllm.engines.end_ids import end_ids
+from djl_trtllm.engines.trtllm.resolved import Resolved
+from djl_trtllm.engines.trtllm.sequences import Ends
+from djl_trtllm.engines.trtllm.versions import Release
+from djl_trtllm.errors import ArtifactError
+from djl_trtllm.model import checkpoint
+from djl_trtllm.model.families import max_positions
+
+if TYPE_CHECKING:
+    from djl_trtllm.options.table import Options
+
+_SAMPLERS: Mapping[tuple[int, int], Mapping[str, object]] = {
+    (1, 0): {"enable_trtllm_sampler": True},
+    (1, 2): {"sampler_type": "TRTLLMSampler"},
+}
+"""Which sampler is asked for. That of 1.0 is greedy by default whatever a request says, that of 1.2 knows no penalties
+(docs of both, "Sampling"). For 1.1 nothing is passed: its argument changed name on the way. From 1.3 on the default
+knows them, and the other one goes (pull requests 6216, 6831, 11938 and 18232 of TensorRT-LLM)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LlmModel:
+    """A checkpoint for the LLM API. `arguments` are those of `LLM(...)` besides its configuration objects."""
+
+    origin: str
+    ends: Ends
+    limits: Limits
+    beams: int
+    arguments: Mapping[str, object]
+    kv_cache: Mapping[str, object]
+    scheduler: Mapping[str, object]
+
+
+def describe(model: CompiledModel, options: Options, release: Release, resolved: Resolved) -> LlmModel:
+    """Bring together what opening the engine needs. `ArtifactError` where the checkpoint does not say enough."""
+    source = read(model)
+    arguments: dict[str, object] = {
+        "model": str(model.path),
+        # Serving has its own tokenizer; the library's would import transformers' and cost memory in every process.
+        "skip_tokenizer_init": True,
+        **_SAMPLERS.get((release.major, release.minor), {}),
+        **resolved.at("LLM"),
+    }
+    if resolved.at("LLM.model_kwargs"):
+        arguments["model_kwargs"] = dict(resolved.at("LLM.model_kwargs"))
+    beams = options.max_beam_width
+    if beams > 1:
+        arguments["disable_overlap_scheduler"] = True  # beam search does not go with it (docs of 1.0 and 1.2)
+    return LlmModel(
+        origin=model.origin,
+        ends=Ends(end_ids(model)),
+        limits=_limits(source, options, arguments),
+        beams=beams,
+        arguments=arguments,
+        kv_cache=resolved.at("LLM.KvCacheConfig"),
+        scheduler=resolved.at("LLM.SchedulerConfig"),
+    )
+
+
+def read(model: CompiledModel) -> Checkpoint:
+    """Read the checkpoint that a model for this runtime is."""
+    return checkpoint.read(model.path, model.origin)
+
+
+def _limits(source: Checkpoint, options: Options, arguments: Mapping[str, Any]) -> Limits:
+    together = "options max_input_len and max_output_len together"
+    context = Limit(int(arguments["max_seq_len"]), together)
+    positions = max_positions(source.config)
+    stretched = int((positions or 0) * (options.rotary_scaling_factor or 1))
+    if positions and stretched < context.value:
+        context = Limit(stretched, "max_position_embeddings in config.json")
+    slots = Limit(options.max_rolling_batch_size, "option max_rolling_batch_size")
+    return Limits(
+        max_input_len=Limit(int(arguments["max_input_len"]), "option max_input_len"),
+        max_output_len=Limit(options.max_output_len, "option max_output_len"),
+        max_sequence_len=context,
+        max_batch_size=slots,
+        # The library sizes its cache when it loads and does not tell; a sequence that fits its context fits the cache.
+        kv_cache_tokens=Limit(slots.value * context.value, f"{slots.source} times {together}"),
+        vocab_size=Limit(_vocab_size(source), "vocab_size in config.json"),
+    )
+
+
+def _vocab_size(source: Checkpoint) -> int:
+    nested = source.config.get("text_config")
+    for config in (source.config, nested if isinstance(nested, Mapping) else {}):
+        value = config.get("vocab_size")
+        if isinstance(value, int) and value > 0:
+            return value
+    raise ArtifactError(f"config.json of {source.origin} does not say its vocab_size.")
