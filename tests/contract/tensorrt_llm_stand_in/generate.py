@@ -20,6 +20,8 @@ ONE_OF = {
 }
 """Names of the contract that stand for one class of the library, where a row has both."""
 
+PRETRAINED_MODEL = "tensorrt_llm.models.modeling_utils.PretrainedModel"
+
 STRING_ENUMS = ("QuantAlgo",)
 
 
@@ -69,14 +71,21 @@ def _class(library: Library, symbol: str) -> type[Shell]:
 
 
 def _bases(library: Library, symbol: str) -> tuple[type, ...]:
-    names = library.entries[symbol].get("bases") or ()
+    entry = library.entries[symbol]
+    names = entry.get("bases") or ()
+    if (
+        not names
+        and symbol.startswith("tensorrt_llm.models.")
+        and "from_hugging_face" in entry.get("methods", ())
+    ):
+        names = () if symbol == PRETRAINED_MODEL else ("PretrainedModel",)
     if "Exception" in names:
         return (Shell, Exception)
     found = []
     for name in names:
         path = next((path for path in library.entries if path.endswith(f".{name}") and path != symbol), None)
         if path is None and name == "DecoderModelForCausalLM":
-            path = "tensorrt_llm.models.modeling_utils.PretrainedModel"
+            path = PRETRAINED_MODEL
         if path is not None and path in library.entries and "init" in library.entries[path]:
             if path not in library.symbols:
                 library.symbols[path] = _class(library, path)

@@ -18,6 +18,9 @@ from tests.contract.tensorrt_llm_stand_in.signature import Overload, bind
 PREFERRED = (".modeling_utils", ".mapping", ".plugin", ".builder", ".lora_manager", ".lora_helper")
 """Where a name is looked for first if the module that uses it has none of that name."""
 
+WITHOUT_BINDINGS = ("tensorrt_llm.builder", "tensorrt_llm.models")
+"""Where a name never means the class of that name among the bindings."""
+
 BINDINGS = ("tllm.", "tllme.", "trtllm.")
 
 
@@ -68,7 +71,12 @@ class Library:
 
     def _named(self, name: str, near: str) -> Any:
         module = near.rsplit(".", 1)[0]
-        candidates = [path for path in self.symbols if path.rsplit(".", 1)[-1] == name]
+        apart = near.startswith(WITHOUT_BINDINGS)
+        candidates = [
+            path
+            for path in self.symbols
+            if path.rsplit(".", 1)[-1] == name and not (apart and path.startswith("tensorrt_llm.bindings"))
+        ]
         ordered = sorted(candidates, key=lambda path: _distance(path, module))
         classes = [self.symbols[path] for path in ordered if isinstance(self.symbols[path], type)]
         if not classes:

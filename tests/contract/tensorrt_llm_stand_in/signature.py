@@ -86,6 +86,8 @@ def acceptable(value: Any, argument: Argument, find: Find) -> bool:
     """Say whether an argument takes a value: what its annotation allows, or None where that is the default."""
     if value is None and argument.default == "None":
         return True
+    if argument.annotation == "PluginConfig" and isinstance(value, dict):
+        return True
     if argument.annotation in ("int", "int?") and argument.default in ("True", "False"):
         return type(value) is bool or type(value) is int
     return fits(value, argument.annotation, find)

@@ -1,0 +1,48 @@
+"""`PluginConfig`: what its methods do. Its fields, and what they take, are data of the row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.contract.tensorrt_llm_stand_in.behaviours.registry import Context, behaviour
+from tests.contract.tensorrt_llm_stand_in.recorder import plain
+
+SYMBOL = "tensorrt_llm.plugin.PluginConfig"
+
+
+@behaviour(SYMBOL)
+class PluginConfig:
+    """Fields are kept by the object."""
+
+    def __init__(self, context: Context, **_fields: Any) -> None:
+        self._shell = context.shell
+
+    def enable_paged_kv_cache(self, *, tokens_per_block: int) -> Any:
+        self._shell.paged_kv_cache = True
+        self._shell.tokens_per_block = tokens_per_block
+        return self._shell
+
+    def to_dict(self) -> dict[str, Any]:
+        return fields_of(self._shell)
+
+    def to_legacy_setting(self) -> dict[str, Any]:
+        return fields_of(self._shell)
+
+    @classmethod
+    def from_dict(cls, context: Context, *, config: dict[str, Any]) -> Any:
+        """Names the version does not have are dropped, and nobody hears of it."""
+        made = context.cls()
+        for name, value in config.items():
+            if name in context.cls._spec.attributes:
+                setattr(made, name, value)
+        return made
+
+
+def fields_of(config: Any) -> dict[str, Any]:
+    """Return what config.json holds of it."""
+    return {name: plain(value) for name, value in config._values.items()}
+
+
+def is_plugin_config(value: Any) -> bool:
+    """Say whether it is one, and not the dict somebody gave in its place."""
+    return getattr(getattr(type(value), "_spec", None), "symbol", None) == SYMBOL
