@@ -15,6 +15,19 @@ Row = dict[str, Entry]
 VERSIONS = {"0.21~": "0.21.0", "1.0~": "1.0.0", "1.2~": "1.2.1", "1.3-main-after-2026-07": "1.3.0"}
 """What `__version__` says in rows whose source does not tell."""
 
+_LLM_API = (
+    "tensorrt_llm.SamplingParams",
+    "tensorrt_llm.llmapi.CapacitySchedulerPolicy",
+    "tensorrt_llm.llmapi.CompletionOutput",
+    "tensorrt_llm.llmapi.ContextChunkingPolicy",
+    "tensorrt_llm.llmapi.DynamicBatchConfig",
+    "tensorrt_llm.llmapi.KvCacheConfig",
+    "tensorrt_llm.llmapi.RequestOutput",
+    "tensorrt_llm.llmapi.SchedulerConfig",
+)
+COMPLETED = {"1.0~": "1.2~", "1.3-main-after-2026-07": "1.3.0rc3"}
+"""Rows that say nothing of symbols which the LLM API cannot be used without, and the row that they are taken from."""
+
 NO_SYMBOL = ("_source", "tensorrt_llm.kept", "tensorrt_llm.removed")
 
 
@@ -46,6 +59,9 @@ def minor(name: str) -> tuple[int, int]:
 def row(name: str) -> Row:
     """Return the entries of a row. Row 0.21~, of which little was read, is completed by what its neighbours share."""
     entries = {symbol: entry for symbol, entry in contract()[name].items() if symbol not in NO_SYMBOL}
+    if name in COMPLETED:
+        other = row(COMPLETED[name])
+        return {**{symbol: other[symbol] for symbol in _LLM_API if symbol in other}, **entries}
     if name != "0.21~":
         return entries
     return {**shared(row("0.17~"), row("1.0~")), **entries}
