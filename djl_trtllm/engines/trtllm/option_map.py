@@ -31,12 +31,18 @@ _SERVED = frozenset(
 
 
 def resolve(
-    options: Options, release: Release, checkpoint: Checkpoint | None, world: int, runtime: str = "trtllm"
+    options: Options,
+    release: Release,
+    checkpoint: Checkpoint | None,
+    world: int,
+    runtime: str = "trtllm",
+    *,
+    architecture: str = "",
 ) -> Resolved:
     """Return the arguments for `release`; `checkpoint` is None for an engine that is built already.
 
-    `world` is the number of ranks. Arguments that come from no option but depend on the release or the
-    architecture are in it as well.
+    `architecture` is what the config.json of such an engine says. `world` is the number of ranks. Arguments that come
+    from no option but depend on the release or the architecture are in it as well.
     """
     if runtime == "trtllm-pytorch":
         from djl_trtllm.engines.trtllm import llm_map
@@ -53,7 +59,7 @@ def resolve(
         return Resolved({}, (), tuple(problems))
     pp = options.pipeline_parallel_degree
     config = checkpoint.config if checkpoint is not None else {}
-    situation = Situation(options, release, kind, config, max(world // pp, 1), pp)
+    situation = Situation(options, release, kind, config, max(world // pp, 1), pp, architecture)
     places: Places = {}
     notes: list[str] = []
     apply(ROWS, situation, lambda place: _used(situation, place), places, notes, problems)

@@ -67,20 +67,17 @@ def more_sequences(s: Situation) -> object:
     return Left.OUT if s.options.max_num_sequences > s.options.max_rolling_batch_size else Left.SAME
 
 
-def _not_qwen(s: Situation) -> bool:
-    return s.kind is None or not s.kind.name.startswith("qwen")
-
-
 def _blocks(s: Situation) -> object:
-    return s.options.multi_block_mode and _not_qwen(s)
+    return s.options.multi_block_mode and not s.qwen
 
 
 def _qwen_blocks(s: Situation) -> object:
-    return Left.SAME if _not_qwen(s) else Left.OUT
+    return Left.OUT if s.qwen else Left.SAME
 
 
-def _llama(s: Situation) -> bool:
-    return s.llama
+def _fused(s: Situation) -> object:
+    asked = s.options.use_fused_mlp
+    return asked if s.llama or (not asked and "use_fused_mlp" in s.options.sources) else Left.OUT
 
 
 def _shards(s: Situation) -> bool:
@@ -102,7 +99,7 @@ def _logits(s: Situation) -> object:
 
 MORE = "is above max_rolling_batch_size, which holds"
 _NO_QWEN = "is not for Qwen models, which run without it"
-_NO_FUSION = "is for models of the LLaMA type; this one is built without it"
+_NO_FUSION = "is for models of the LLaMA type; what TensorRT-LLM itself does with others holds"
 _REDUCE = "is not a choice from TensorRT-LLM 0.12 on, which chooses the fastest reduction itself"
 _BATCH = "is not a choice before TensorRT-LLM 0.11; the engine's own max_rolling_batch_size holds"
 _OVERLAP = "is not in TensorRT-LLM 0.9 to 0.21; steps follow each other"
@@ -152,11 +149,11 @@ ROWS: Sequence[Row] = (
         how="not for Qwen"),
     Row("use_fused_mlp", until=(0, 9), note="is not an argument of TensorRT-LLM 0.8's builder; it is not fused"),
     Row("use_fused_mlp", ("BuildConfig.use_fused_mlp",), (0, 9), (0, 13),
-        only(_llama, option("use_fused_mlp")), how="LLaMA class only", note=_NO_FUSION),
+        _fused, how="LLaMA class only", note=_NO_FUSION),
     Row("use_fused_mlp", ("BuildConfig.use_fused_mlp", "PluginConfig.use_fused_mlp"), (0, 13), (0, 17),
-        only(_llama, option("use_fused_mlp")), how="LLaMA class only", note=_NO_FUSION),
+        _fused, how="LLaMA class only", note=_NO_FUSION),
     Row("use_fused_mlp", ("PluginConfig.use_fused_mlp",), since=(0, 17),
-        value=only(_llama, option("use_fused_mlp")), how="LLaMA class only", note=_NO_FUSION),
+        value=_fused, how="LLaMA class only", note=_NO_FUSION),
     Row("enable_chunked_context", ("TrtGptModelOptionalParams.enable_chunked_context",), until=(0, 9)),
     Row("enable_chunked_context", ("ExecutorConfig.enable_chunked_context",), since=(0, 9)),
     Row("kv_cache_host_memory_bytes", until=(0, 9), note="is not in TensorRT-LLM 0.8; KV blocks stay on the GPU"),

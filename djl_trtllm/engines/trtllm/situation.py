@@ -20,7 +20,10 @@ _DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """One load. `kind` is None and `config` empty for an engine that is there already; `tp` times `pp` is the world."""
+    """One load: `tp` times `pp` is the world.
+
+    For an engine that is there already `kind` is None, `config` is empty, and `architecture` is what it says it is.
+    """
 
     options: Options
     release: Release
@@ -28,11 +31,17 @@ class Situation:
     config: Mapping[str, object]
     tp: int
     pp: int
+    architecture: str = ""
 
     @property
     def llama(self) -> bool:
         """Whether the library builds it with its LLaMA class."""
         return self.kind is not None and self.kind.llama
+
+    @property
+    def qwen(self) -> bool:
+        """Whether it is a Qwen, by the checkpoint or by what the engine says it is."""
+        return (self.kind.name if self.kind else self.architecture).lower().startswith("qwen")
 
     @property
     def calibrated(self) -> bool:

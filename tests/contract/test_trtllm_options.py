@@ -1,0 +1,169 @@
+"""Every option of the guide, on every release and architecture: what the library is given, or the one line instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from djl_trtllm.options.table import SPECS
+from tests.contract import option_run
+from tests.contract.option_cases import (
+    ALL,
+    BY_FAMILY,
+    COMPILED_SINCE,
+    ENGINES,
+    FAMILIES,
+    GPTJ_SMOOTHQUANT,
+    INDEPENDENT,
+    MAP_CLASS,
+    ORDER,
+    VARIANTS,
+    Case,
+    Got,
+    Outcome,
+    Refused,
+    Said,
+    span,
+)
+from tests.contract.option_run import Outcome as Came
+from tests.contract.tensorrt_llm_stand_in import ROWS
+
+CASES = (*INDEPENDENT, *BY_FAMILY)
+_COMMON = {"vocab_size": 32000, "torch_dtype": "float16", "max_position_embeddings": 8192}
+
+GUIDE = frozenset(
+    """
+    max_input_len max_output_len use_custom_all_reduce tokens_per_block batch_scheduler_policy
+    kv_cache_free_gpu_mem_fraction max_num_sequences enable_trt_overlap enable_kv_cache_reuse
+    baichuan_model_version chatglm_model_version gpt_model_version multi_block_mode use_fused_mlp
+    rotary_base rotary_dim rotary_scaling_type rotary_scaling_factor quantize smoothquant_alpha
+    smoothquant_per_token smoothquant_per_channel multi_query_mode q_format calib_size
+    tensor_parallel_degree max_rolling_batch_size max_num_tokens dtype pipeline_parallel_degree
+    calib_batch_size awq_block_size logits_dtype load_by_shard use_fp8_context_fmha
+    num_checkpoint_workers num_engine_workers trtllm_checkpoint_path enable_chunked_context
+    max_beam_width kv_cache_host_memory_bytes trust_remote_code
+    """.split()  # noqa: SIM905 - reads better than quotes
+)
+"""What the guide of LMI v9 and later ones name and a build or a batch manager could be given."""
+
+ELSEWHERE = frozenset(
+    """
+    model_id revision tokenizer allow_pickle_weights rolling_batch quality_floor output_formatter
+    default_max_new_tokens on_long_input unknown_parameters unknown_options error_codes tgi_compat
+    guided_decoding guide_max_bytes guide_timeout queue_max_tokens runtime cache_dir cache
+    cache_max_size cache_remote predict_timeout model_loading_timeout rank_timeout stall_timeout
+    log_requests log_format metrics_port tracing
+    """.split()  # noqa: SIM905 - reads better than quotes
+)
+"""Options that are about finding the model, requests, the cache and the process, whatever the runtime."""
+
+
+def config(name: str) -> dict[str, object]:
+    return {**_COMMON, **FAMILIES[name]}
+
+
+def compiles(row: str, family: str) -> bool:
+    return ORDER.index(row) >= ORDER.index(COMPILED_SINCE.get(family, "0.12.0"))
+
+
+def planned(row: str) -> Iterator[tuple[Case, str, Outcome]]:
+    """Yield each case of a row with its architecture and what must come of it."""
+    for case in CASES:
+        for family in case.families:
+            if compiles(row, family):
+                yield case, family, expected(case, row, family)
+
+
+def expected(case: Case, row: str, family: str) -> Outcome:
+    if case.settings.get("quantize") == "smoothquant" and family == "gptj" and row in span("0.12.0", "1.2~"):
+        return Got(GPTJ_SMOOTHQUANT, ["QuantConfig.smoothquant_val"])
+    for rows, families, outcome in case.rules:
+        if row in rows and (families is None or family in families):
+            return outcome
+    raise AssertionError(f"nothing is expected of {case.settings} for {family} on {row}")
+
+
+def wrong(case: Case, came: Came, outcome: Outcome) -> str | None:
+    """Say what is not as it must be."""
+    if isinstance(outcome, Refused):
+        if len(came.problems) != 1 or outcome.text not in came.problems[0]:
+            return f"refusal {outcome.text!r} missing: {came.problems}"
+        return None
+    if came.problems:
+        return f"refused: {came.problems}"
+    for name, value in outcome.values.items():
+        found = came.values.get(name, "not passed")
+        if found != value or type(found) is not type(value):
+            return f"{name} is {found!r}, not {value!r}"
+    passed = [name for name in outcome.absent if name in came.values]
+    if passed:
+        return f"{', '.join(passed)} must not be passed"
+    lines = [line for line in came.said if line.startswith(f"{case.option}=")]
+    if isinstance(outcome, Said):
+        return None if len(lines) == 1 and outcome.text in lines[0] else f"one line {outcome.text!r}: {lines}"
+    return f"said without need: {lines}" if lines else None
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    # A path without anything that the library would take for a model's name.
+    return tmp_path_factory.mktemp("m")
+
+
+@pytest.mark.parametrize("row", ENGINES)
+def test_every_option_reaches_its_argument_or_is_told_of(row: str, scratch: Path) -> None:
+    mistakes = []
+    with option_run.row(row) as recorder:
+        for case, family, outcome in planned(row):
+            came = option_run.run(row, recorder, case.settings, config(family), case.ranks, scratch)
+            mistake = wrong(case, came, outcome)
+            if mistake:
+                mistakes.append(f"{dict(case.settings)} for {family}: {mistake}")
+    assert not mistakes, "\n".join([f"{len(mistakes)} on {row}:", *mistakes[:40]])
+
+
+@pytest.mark.parametrize("row", ENGINES)
+def test_every_architecture_is_converted_by_its_class(row: str, scratch: Path) -> None:
+    with option_run.row(row) as recorder:
+        for family in FAMILIES:
+            came = option_run.run(row, recorder, {}, config(family), 1, scratch)
+            if not compiles(row, family):
+                (problem,) = came.problems
+                assert "cannot compile by itself" in problem, family
+                continue
+            assert came.problems == [], family
+            assert came.values["class"] == MAP_CLASS[family], family
+            if family in VARIANTS:
+                argument, variant = VARIANTS[family]
+                assert came.values[f"from_hugging_face.{argument}"] == variant, family
+
+
+def test_the_walk_is_long_enough() -> None:
+    distinct = {
+        (row, family, tuple(case.settings.items()), case.ranks)
+        for row in ENGINES
+        for case, family, _ in planned(row)
+    }
+    assert len(distinct) >= 1500
+    assert len(distinct) == sum(1 for row in ENGINES for _ in planned(row))
+
+
+def test_no_option_is_left_out() -> None:
+    walked = {name for case in CASES for name in case.settings}
+    assert GUIDE - walked == set()
+    assert walked | ELSEWHERE == set(SPECS)
+    assert not walked & ELSEWHERE
+
+
+@pytest.mark.parametrize("row", ENGINES)
+def test_every_option_of_the_guide_has_an_outcome_on_every_release(row: str) -> None:
+    told = {name for case, _, _ in planned(row) for name in case.settings}
+    since_012 = {"baichuan_model_version", "chatglm_model_version", "gpt_model_version", "rotary_dim"}
+    assert GUIDE - told <= (set() if row in span("0.12.0", "1.2~") else since_012)
+
+
+def test_the_rows_are_those_of_the_contract() -> None:
+    assert set(ORDER) == set(ROWS)
+    assert set(ENGINES) == ALL
