@@ -138,7 +138,8 @@ def method(spec: Spec, name: str, overloads: tuple[Overload, ...]) -> Callable[.
     def call(self: Shell, *positional: Any, **keywords: Any) -> Any:
         library = type(self)._library
         if name == "__exit__":
-            keywords, positional = dict(zip(("type", "value", "traceback"), positional, strict=True)), ()
+            names = [argument.name for argument in overloads[0].arguments]
+            keywords, positional = dict(zip(names, positional, strict=True)), ()
         bound = library.bind(f"{spec.name}.{name}", overloads, positional, keywords)
         if name not in getattr(self._behaviour, "quiet", ()):
             library.recorder.add(spec.symbol, name, bound if positional else {k: bound[k] for k in keywords})

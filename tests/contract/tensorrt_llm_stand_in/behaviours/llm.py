@@ -14,7 +14,9 @@ from typing import Any
 from tests.contract.tensorrt_llm_stand_in.behaviours import llm_model, llm_sampling, main_guard
 from tests.contract.tensorrt_llm_stand_in.behaviours.jobs import Job
 from tests.contract.tensorrt_llm_stand_in.behaviours.kv_cache import KvCache
+from tests.contract.tensorrt_llm_stand_in.behaviours.limits import limits
 from tests.contract.tensorrt_llm_stand_in.behaviours.loop import STEP_SECONDS, Loop
+from tests.contract.tensorrt_llm_stand_in.behaviours.opening import open_engine
 from tests.contract.tensorrt_llm_stand_in.behaviours.registry import Context, behaviour, behind
 from tests.contract.tensorrt_llm_stand_in.behaviours.request_output import (
     CompletionOutput,
@@ -25,7 +27,6 @@ from tests.contract.tensorrt_llm_stand_in.behaviours.request_output import (
 from tests.contract.tensorrt_llm_stand_in.behaviours.scheduler import News, Scheduler
 from tests.contract.tensorrt_llm_stand_in.behaviours.world import Alone
 
-ARGUMENTS = "tensorrt_llm.llmapi.TorchLlmArgs"
 OUTPUT = "tensorrt_llm.llmapi.RequestOutput"
 COMPLETION = "tensorrt_llm.llmapi.CompletionOutput"
 
@@ -33,6 +34,8 @@ COMPLETION = "tensorrt_llm.llmapi.CompletionOutput"
 @behaviour("tensorrt_llm.LLM", "tensorrt_llm.llmapi.LLM")
 class LLM:
     """One model in one process."""
+
+    arguments: Sequence[str] = ("tensorrt_llm.llmapi.TorchLlmArgs",)
 
     def __init__(self, context: Context, *, model: Any, **arguments: Any) -> None:
         library = context.library
@@ -45,11 +48,11 @@ class LLM:
             )
         main_guard.check()
         if "kwargs_accepted" not in library.entries[context.symbol]:
-            _check_arguments(library, {"model": model, **arguments})
+            _check_arguments(library, self.arguments, {"model": model, **arguments})
         context.trip("open")
         self._library = library
         self._arguments = arguments
-        self._model = llm_model.load(model, arguments, library)
+        self._model = self._load(model, arguments, library)
         self._ids = count(1)
         self._outputs: dict[int, RequestOutput] = {}
         self._shut = False
@@ -141,6 +144,9 @@ class LLM:
     def __exit__(self, **_: Any) -> bool:
         self.shutdown()
         return False
+
+    def _load(self, model: Any, arguments: dict[str, Any], library: Any) -> llm_model.Model:
+        return llm_model.load(model, arguments, library)
 
     def _prompt(self, inputs: Any) -> list[int]:
         ids = inputs.get("prompt_token_ids") if isinstance(inputs, dict) else inputs
@@ -245,7 +251,33 @@ class LLM:
         }
 
 
-def _check_arguments(library: Any, values: dict[str, Any]) -> None:
-    """Refuse as pydantic does what the row's class of arguments refuses."""
+@behaviour("tensorrt_llm._tensorrt_engine.LLM")
+class EngineLLM(LLM):
+    """The same over TensorRT engines: an engine directory, and its limits told by an error instead of clipping."""
+
+    arguments = ("tensorrt_llm.llmapi.TrtLlmArgs", "tensorrt_llm.llmapi.llm_args.TrtLlmArgs")
+
+    def _load(self, model: Any, arguments: dict[str, Any], library: Any) -> llm_model.Model:
+        for name in ("tensor_parallel_size", "pipeline_parallel_size"):
+            if arguments.get(name, 1) != 1:
+                raise NotImplementedError("the stand-in has engines of one rank for the LLM API")
+        config, _ = open_engine(model, library)
+        limits_of = limits(config, library.minor, chunked=bool(arguments.get("enable_chunked_prefill")))
+        return llm_model.of_engine(limits_of, arguments, library)
+
+    def _length(self, prompt: Sequence[int], params: Any) -> tuple[str | None, int]:
+        both = len(prompt) + (params.max_tokens or 0)
+        if both > self._model.max_seq_len and not self._model.chunked:
+            raise ValueError(
+                f"The sum of prompt length ({len(prompt)}) and max_tokens ({params.max_tokens}) should not exceed "
+                f"max_seq_len ({self._model.max_seq_len})"
+            )
+        return super()._length(prompt, params)
+
+
+def _check_arguments(library: Any, classes: Sequence[str], values: dict[str, Any]) -> None:
+    """Refuse as pydantic does what the row's class of arguments refuses, where the row has it."""
+    known = [name for name in classes if library.has(name)]
     with library.recorder.aside():
-        library.symbol(ARGUMENTS)(**values)
+        for name in known[:1]:
+            library.symbol(name)(**values)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.contract.tensorrt_llm_stand_in.behaviours.kv_cache import PRETEND_TOKENS, capacity
+from tests.contract.tensorrt_llm_stand_in.behaviours.limits import Limits
 from tests.contract.tensorrt_llm_stand_in.behaviours.request_job import given
 
 DEFAULT_BATCH, DEFAULT_NUM_TOKENS, DEFAULT_SEQ_LEN = 2048, 8192, 4096
@@ -48,8 +49,6 @@ def load(path: str | Path, arguments: dict[str, Any], library: Any) -> Model:
         if arguments.get(name) is not None and arguments[name] <= 0:
             raise ValueError(f"1 validation error for LlmArgs: {name} must be greater than 0")
     text = config.get("text_config", config)
-    kv, scheduler = arguments.get("kv_cache_config"), arguments.get("scheduler_config")
-    policy = given(scheduler, "capacity_scheduler_policy")
     ends = text.get("eos_token_id")
     generation = directory / "generation_config.json"
     if generation.is_file():
@@ -62,17 +61,39 @@ def load(path: str | Path, arguments: dict[str, Any], library: Any) -> Model:
         max_batch_size=arguments.get("max_batch_size") or DEFAULT_BATCH,
         max_num_tokens=arguments.get("max_num_tokens") or DEFAULT_NUM_TOKENS,
         max_beam_width=arguments.get("max_beam_width") or 1,
-        tokens_per_block=given(kv, "tokens_per_block", default=32),
-        kv_tokens=capacity(
+        chunked=bool(arguments.get("enable_chunked_prefill")),
+        ends=tuple(ends) if isinstance(ends, list) else () if ends is None else (ends,),
+        **_cache(arguments, library),
+    )
+
+
+def of_engine(engine: Limits, arguments: dict[str, Any], library: Any) -> Model:
+    """Return what an engine and the arguments of the constructor come to; it has no end ids of its own."""
+    return Model(
+        vocab_size=engine.vocab_size,
+        max_seq_len=engine.max_seq_len,
+        max_batch_size=arguments.get("max_batch_size") or engine.max_batch_size,
+        max_num_tokens=engine.max_seq_len,
+        max_beam_width=engine.max_beam_width,
+        chunked=bool(arguments.get("enable_chunked_prefill")),
+        ends=(),
+        **{**_cache(arguments, library), "tokens_per_block": engine.tokens_per_block},
+    )
+
+
+def _cache(arguments: dict[str, Any], library: Any) -> dict[str, Any]:
+    kv, scheduler = arguments.get("kv_cache_config"), arguments.get("scheduler_config")
+    policy = given(scheduler, "capacity_scheduler_policy")
+    return {
+        "tokens_per_block": given(kv, "tokens_per_block", default=32),
+        "kv_tokens": capacity(
             given(kv, "max_tokens"),
             given(kv, "free_gpu_memory_fraction"),
             library.knobs.options.get("kv_tokens", PRETEND_TOKENS),
         ),
-        reuse=bool(given(kv, "enable_block_reuse", default=True)),
-        evict=getattr(policy, "name", None) == "MAX_UTILIZATION",
-        chunked=bool(arguments.get("enable_chunked_prefill")),
-        ends=tuple(ends) if isinstance(ends, list) else () if ends is None else (ends,),
-    )
+        "reuse": bool(given(kv, "enable_block_reuse", default=True)),
+        "evict": getattr(policy, "name", None) == "MAX_UTILIZATION",
+    }
 
 
 def _check_gpus(arguments: dict[str, Any], library: Any) -> None:
