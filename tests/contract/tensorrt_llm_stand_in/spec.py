@@ -102,7 +102,8 @@ def _attributes(symbol: str, entry: Entry, constructors: Overloads) -> dict[str,
     arguments = {argument.name: argument for overload in constructors for argument in overload.arguments}
     attributes = {}
     named = list(entry.get("attributes", ()))
-    if not entry.get("methods") and not symbol.startswith("tensorrt_llm.bindings"):
+    unnamed = not named and symbol.endswith("Config")
+    if (unnamed or not entry.get("methods")) and not symbol.startswith("tensorrt_llm.bindings"):
         known = {text.split(" ")[0] for text in named}
         named += [name for name in arguments if name not in known]
     for text in named:
