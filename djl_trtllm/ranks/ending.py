@@ -6,6 +6,7 @@ import atexit
 import faulthandler
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -28,6 +29,9 @@ AFTER_ANSWER = 1.5
 
 AFTER_LEADER = 4.0
 """Seconds that another rank waits for rank 0 to be the first to end. Its own end makes mpirun end all others."""
+
+LAST_WORDS = 0.4
+"""Seconds from SIGTERM to the end. mpirun, which sends it to all ranks when one has died, kills soon after it."""
 
 _EVERY = 0.05
 
@@ -76,6 +80,17 @@ def end(rank: int, reason: str) -> None:
 def end_without_mpi() -> None:
     """Have this process end at once when Python does: MPI_Finalize would wait for ranks that may be gone."""
     atexit.register(_exit)
+
+
+def last_words(speak: Callable[[], None]) -> None:
+    """Call `speak` in a thread when SIGTERM comes, and end soon after it. For the main thread only."""
+
+    def leave() -> None:
+        speak()
+        time.sleep(LAST_WORDS)
+        _exit()
+
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=leave, daemon=True).start())
 
 
 def _do(work: Callable[[], ResultT], result: Future[ResultT]) -> None:

@@ -7,12 +7,15 @@ never lets it get more than one reply ahead. Replies are counted, so that both s
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import cast
 
 from djl_trtllm.errors import RankError
 from djl_trtllm.ranks.mailbox import Kind
 from djl_trtllm.ranks.mpi_team import MpiTeam
+
+logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.0005, 0.01
 
@@ -36,6 +39,7 @@ class Given:
         while (letter := self._mailbox.poll(Kind.ASK)) is not None:
             rank, wanted = letter
             self._askers = (*self._askers, rank)
+            logger.info("DJL asks rank %d too; it gets every reply", rank)
             # It may be sent twice where it is being answered right now; the count tells.
             last = self._last
             if last[0] == wanted:

@@ -187,11 +187,10 @@ class _Loading:
                 if verdict is not None:
                     verdict.result()
         team.agree()
-        given = None
-        if isinstance(team, MpiTeam):
-            team.on_failure(engine.abandon)
-            given = Given(team)
-        return Service(options, tokenizer, loop, engine, given)
+        if not isinstance(team, MpiTeam):
+            return Service(options, tokenizer, loop, engine)
+        team.on_failure(engine.abandon)
+        return Service(options, tokenizer, loop, engine, Given(team))
 
     def _maker(self, model: CompiledModel) -> Callable[[], Engine]:
         """Return what makes engines. The first is part of the load; every later one has as much time of its own."""
