@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tests.contract.tensorrt_llm_stand_in.library import Library
 from tests.contract.tensorrt_llm_stand_in.modules import modules, remove
 from tests.contract.tensorrt_llm_stand_in.recorder import Recorder
 
+_kept = ExitStack()
 SITE = Path(__file__).parent / "site"
 ROOT = Path(__file__).parents[3]
 
@@ -60,7 +61,7 @@ def install_from_environment() -> None:
     made = library(row, knobs)
     remove()
     sys.modules.update(modules(made))
-    devices(made).__enter__()
+    _kept.enter_context(devices(made))  # what nobody holds would undo itself at once
 
 
 class _Finder:
