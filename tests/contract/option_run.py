@@ -16,8 +16,8 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from djl_trtllm.core import Checkpoint
-from djl_trtllm.engines.trtllm import convert, executor_config, hf_config
+from djl_trtllm.core import Checkpoint, CompiledModel
+from djl_trtllm.engines.trtllm import convert, executor_config, hf_config, llm_model, llm_open
 from djl_trtllm.engines.trtllm.build_job import Job
 from djl_trtllm.engines.trtllm.engine_files import EngineFacts
 from djl_trtllm.engines.trtllm.families import family
@@ -65,7 +65,8 @@ class _Model:
     @staticmethod
     def _blank(context: Any) -> Any:
         config = SimpleNamespace(set_rank=lambda rank: None)
-        model = blank(context.cls, {"config": config})
+        model = blank(context.cls, {})
+        model._values["config"] = config
         behind = SimpleNamespace(get_other=lambda name: config)
         object.__setattr__(model, "_behaviour", behind)
         _Model.made = config
@@ -86,7 +87,7 @@ def row(name: str) -> Iterator[Recorder]:
             return _Model
         if symbol in ("tensorrt_llm.builder.build", "tensorrt_llm.commands.build.build_model"):
             return _build
-        return None if symbol.startswith("tensorrt_llm.bindings.executor.Executor") else real(symbol)
+        return None if symbol in ("tensorrt_llm.LLM", "tensorrt_llm.llmapi.LLM") else real(symbol)
 
     def set_attribute(self: Any, name: str, value: Any) -> None:
         original(self, name, value)
@@ -127,6 +128,32 @@ def run(
     outcome.values |= {f"config.json.{name}": value for name, value in patched.items()}
     recorder.calls.clear()
     _configure(options, release, ranks, build, checkpoint, scratch, outcome, recorder)
+    return outcome
+
+
+def run_pytorch(
+    row_name: str,
+    recorder: Recorder,
+    settings: Mapping[str, str],
+    config: Mapping[str, object],
+    scratch: Path,
+) -> Outcome:
+    """Resolve and apply options for the LLM API."""
+    options = sources.read(dict(settings), {})
+    release = Release.of(version(row_name))
+    outcome = Outcome(said=explain.notes(options, "trtllm-pytorch"))
+    (scratch / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    model = CompiledModel(scratch, "org/model")
+    resolved = resolve(options, release, llm_model.read(model), 1, runtime="trtllm-pytorch")
+    outcome.said += resolved.notes
+    outcome.problems += resolved.problems
+    if resolved.problems:
+        return outcome
+    recorder.calls.clear()
+    llm_open.open_llm(llm_model.describe(model, options, release, resolved))
+    for call in recorder.calls:
+        if call.method == "__init__":
+            _take(outcome, call.name, call.arguments)
     return outcome
 
 

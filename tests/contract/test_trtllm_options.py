@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from djl_trtllm.engines.trtllm import gpus, option_map
+from djl_trtllm.engines.trtllm.versions import Release
+from djl_trtllm.options import sources
 from djl_trtllm.options.table import SPECS
-from tests.contract import option_run
+from tests.contract import option_run, pytorch_cases
 from tests.contract.option_cases import (
     ALL,
     BY_FAMILY,
@@ -19,6 +22,7 @@ from tests.contract.option_cases import (
     INDEPENDENT,
     MAP_CLASS,
     ORDER,
+    PYTORCH,
     VARIANTS,
     Case,
     Got,
@@ -28,9 +32,27 @@ from tests.contract.option_cases import (
     span,
 )
 from tests.contract.option_run import Outcome as Came
-from tests.contract.tensorrt_llm_stand_in import ROWS
+from tests.contract.tensorrt_llm_stand_in import ROWS, version
 
 CASES = (*INDEPENDENT, *BY_FAMILY)
+SCALING = ("rotary_scaling_type", "rotary_scaling_factor")
+BUILT_ALREADY = {
+    "dtype": "fp16",
+    "tokens_per_block": "64",
+    "use_custom_all_reduce": "true",
+    "use_fused_mlp": "true",
+    "use_fp8_context_fmha": "true",
+    "logits_dtype": "fp16",
+    "load_by_shard": "true",
+    "multi_block_mode": "true",
+    "quantize": "awq",
+    "rotary_base": "20000.0",
+    "rotary_dim": "32",
+    "rotary_scaling_type": "linear",
+    "baichuan_model_version": "v1_7b",
+    "chatglm_model_version": "chatglm3_6b",
+    "gpt_model_version": "starcoder",
+}
 _COMMON = {"vocab_size": 32000, "torch_dtype": "float16", "max_position_embeddings": 8192}
 
 GUIDE = frozenset(
@@ -140,6 +162,57 @@ def test_every_architecture_is_converted_by_its_class(row: str, scratch: Path) -
                 assert came.values[f"from_hugging_face.{argument}"] == variant, family
 
 
+@pytest.mark.parametrize("row", PYTORCH)
+def test_every_option_of_the_pytorch_backend(
+    row: str, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpus, "devices", lambda: (gpus.Gpu("NVIDIA A10G", "8.6", 2**34),) * 4)
+    mistakes = []
+    with option_run.row(row) as recorder:
+        for case in pytorch_cases.CASES:
+            came = option_run.run_pytorch(row, recorder, case.settings, config("llama"), scratch)
+            mistake = wrong(case, came, expected(case, row, "llama"))
+            if mistake:
+                mistakes.append(f"{dict(case.settings)}: {mistake}")
+    assert not mistakes, "\n".join(mistakes)
+
+
+@pytest.mark.parametrize("row", PYTORCH[2:])
+def test_engines_are_refused_where_the_library_has_none(row: str, scratch: Path) -> None:
+    with option_run.row(row) as recorder:
+        for family in FAMILIES:
+            (problem,) = option_run.run(row, recorder, {}, config(family), 1, scratch).problems
+            assert "cannot build or run engines any more" in problem
+            assert "tensorrt_llm<1.3" in problem
+            assert "option.runtime=trtllm-pytorch" in problem
+
+
+@pytest.mark.parametrize("row", ENGINES)
+@pytest.mark.parametrize(("name", "value"), BUILT_ALREADY.items())
+def test_an_engine_that_is_there_takes_no_build_options(row: str, name: str, value: str) -> None:
+    settings = (
+        {"rotary_scaling_type": "linear", "rotary_scaling_factor": "2"} if name in SCALING else {name: value}
+    )
+    options = sources.read(settings, {})
+    resolved = option_map.resolve(options, Release.of(version(row)), None, 1)
+    lines = [line for line in resolved.notes if line.startswith(f"{name}=")]
+    if name == "use_custom_all_reduce" and row not in span("0.8.0", "0.11.0"):
+        assert len(lines) == 1
+        assert "not a choice from TensorRT-LLM 0.12" in lines[0]
+    elif row == "0.8.0" and name in ("use_fused_mlp", "use_fp8_context_fmha"):
+        assert len(lines) == 1
+    elif name == "multi_block_mode" and row not in span("0.8.0", "0.11.0"):
+        assert resolved.at("ExtendedRuntimePerfKnobConfig") == {"multi_block_mode": True}
+    else:
+        assert lines == [
+            f"{name}={value} (from serving.properties) has no effect: the engine was built already."
+        ]
+    assert resolved.problems == ()
+    assert not {"BuildConfig", "PluginConfig", "from_hugging_face", "quantize", "config.json"} & set(
+        resolved.arguments
+    )
+
+
 def test_the_walk_is_long_enough() -> None:
     distinct = {
         (row, family, tuple(case.settings.items()), case.ranks)
@@ -150,8 +223,9 @@ def test_the_walk_is_long_enough() -> None:
     assert len(distinct) == sum(1 for row in ENGINES for _ in planned(row))
 
 
-def test_no_option_is_left_out() -> None:
-    walked = {name for case in CASES for name in case.settings}
+@pytest.mark.parametrize("cases", [CASES, pytorch_cases.CASES], ids=["engines", "pytorch"])
+def test_no_option_is_left_out(cases: Sequence[Case]) -> None:
+    walked = {name for case in cases for name in case.settings}
     assert GUIDE - walked == set()
     assert walked | ELSEWHERE == set(SPECS)
     assert not walked & ELSEWHERE

@@ -58,6 +58,7 @@ def _never(s: Situation) -> object:  # noqa: ARG001
 
 
 _LATER = "is not an argument of TensorRT-LLM 1.0 and 1.1"
+_NO_PATCH = "is not an argument of the PyTorch backend before TensorRT-LLM 1.3"
 _QUANTIZE = (
     "is for the runtime trtllm; the PyTorch backend runs a checkpoint as it is. Serve one that ModelOpt quantised,"
     " or leave quantize out"
@@ -91,10 +92,10 @@ ROWS: Sequence[Row] = (
     Row("kv_cache_host_memory_bytes", ("LLM.KvCacheConfig.host_cache_size",), value=host_bytes),
     Row("tokens_per_block", until=(1, 2), value=_never, note=_LATER + "; a block has 32 tokens"),
     Row("tokens_per_block", ("LLM.KvCacheConfig.tokens_per_block",), since=(1, 2)),
-    Row("rotary_base", until=(1, 2), refusal=_LATER + ". Remove the option"),
-    Row("rotary_base", ("LLM.model_kwargs.rope_theta",), since=(1, 2), value=_base),
-    Row("rotary_scaling_type", until=(1, 2), refusal=_LATER + ". Remove it and rotary_scaling_factor"),
-    Row("rotary_scaling_type", ("LLM.model_kwargs.rope_scaling",), since=(1, 2), value=_scaling,
+    Row("rotary_base", until=(1, 3), refusal=_NO_PATCH + ". Remove the option"),
+    Row("rotary_base", ("LLM.model_kwargs.rope_theta",), since=(1, 3), value=_base),
+    Row("rotary_scaling_type", until=(1, 3), refusal=_NO_PATCH + ". Remove it and rotary_scaling_factor"),
+    Row("rotary_scaling_type", ("LLM.model_kwargs.rope_scaling",), since=(1, 3), value=_scaling,
         how="with rotary_scaling_factor"),
     Row("rotary_dim", refusal="is for GPT-J with the runtime trtllm. Remove the option"),
     Row("quantize", refusal=_QUANTIZE),

@@ -89,7 +89,7 @@ def _span(row: Row, end: Minor | None) -> str:
     return first if first == last else f"{first} to {last}"
 
 
-_MINORS: Sequence[Minor] = (*((0, minor) for minor in range(8, 22)), (1, 0), (1, 1), (1, 2))
+_MINORS: Sequence[Minor] = (*((0, minor) for minor in range(8, 22)), (1, 0), (1, 1), (1, 2), (1, 3))
 
 
 def _before(minor: Minor) -> str:

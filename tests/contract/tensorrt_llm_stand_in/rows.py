@@ -61,10 +61,19 @@ def row(name: str) -> Row:
     entries = {symbol: entry for symbol, entry in contract()[name].items() if symbol not in NO_SYMBOL}
     if name in COMPLETED:
         other = row(COMPLETED[name])
+        if name == "1.3-main-after-2026-07":
+            entries["tensorrt_llm.LLM"] = _with_unstable(entries["tensorrt_llm.LLM"], other)
         return {**{symbol: other[symbol] for symbol in _LLM_API if symbol in other}, **entries}
     if name != "0.21~":
         return entries
     return {**shared(row("0.17~"), row("1.0~")), **entries}
+
+
+def _with_unstable(llm: Entry, older: Row) -> Entry:
+    """Return the LLM of 1.3 with the arguments that the contract refers to another row for: it lists stable ones."""
+    stable = {argument[0] for argument in (*llm["init"], *llm["kwargs_accepted"])}
+    others = [a for a in older["tensorrt_llm.llmapi.TorchLlmArgs"]["init"] if a[0] not in {*stable, "*"}]
+    return {**llm, "kwargs_accepted": [*llm["kwargs_accepted"], *others]}
 
 
 def shared(older: Row, newer: Row) -> Row:
