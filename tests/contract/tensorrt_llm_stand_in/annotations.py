@@ -26,6 +26,7 @@ SIMPLE: dict[str, tuple[type, ...]] = {
     "Path": (os.PathLike,),
     "path": (str, os.PathLike),
     "PathLike": (os.PathLike,),
+    "OptVec": (list, tuple, type(None)),
     "StringVec": (list, tuple),
 }
 
