@@ -62,7 +62,7 @@ def build(job: Job, made: Any) -> None:
         from tensorrt_llm.commands.build import build_model
 
         # from_hugging_face of 0.8.0 leaves every model at rank 0, and each would be saved as rank0.engine.
-        made.config.set_rank(job.rank)
+        made.config.set_rank(rank=job.rank)
         engine = build_model(model=made, build_config=_build_config(job))
     else:
         from tensorrt_llm.builder import build as build_engine

@@ -102,7 +102,7 @@ def _attributes(symbol: str, entry: Entry, constructors: Overloads) -> dict[str,
     arguments = {argument.name: argument for overload in constructors for argument in overload.arguments}
     attributes = {}
     named = list(entry.get("attributes", ()))
-    unnamed = not named and symbol.endswith("Config")
+    unnamed = symbol.endswith("Config") and not {text.split(" ")[0] for text in named} & set(arguments)
     if (unnamed or not entry.get("methods")) and not symbol.startswith("tensorrt_llm.bindings"):
         known = {text.split(" ")[0] for text in named}
         named += [name for name in arguments if name not in known]

@@ -22,6 +22,8 @@ DEVICE_MAP = ("GPTForCausalLM", "ChatGLMForCausalLM", "QWenForCausalLM", "Falcon
 class Model:
     """One rank's part of a model. `used` is set by the build, which changes the model for good."""
 
+    config: Any = None
+
     def __init__(self, context: Context, *, config: Any = None, **_others: Any) -> None:
         self.config = config
         self.digest = ""
