@@ -18,7 +18,11 @@ _PLAIN = Features()
 
 def refusal(request: EngineRequest, limits: Limits, features: Features = _PLAIN) -> InvalidRequest | None:
     """Return why `request` cannot run, all reasons at once, or None when it can."""
-    problems = [*_prompt_problems(request, limits), *_sampling_problems(request.sampling, features)]
+    problems = [
+        *_prompt_problems(request, limits),
+        *_output_problems(request.sampling, limits),
+        *_sampling_problems(request.sampling, features),
+    ]
     return InvalidRequest(*problems) if problems else None
 
 
@@ -49,11 +53,17 @@ def _prompt_problems(request: EngineRequest, limits: Limits) -> Iterator[str]:
             )
 
 
-def _sampling_problems(s: SamplingParams, features: Features) -> Iterator[str]:
+def _output_problems(s: SamplingParams, limits: Limits) -> Iterator[str]:
+    most = limits.max_output_len
     if s.max_new_tokens < 1:
         yield f"max_new_tokens is {s.max_new_tokens}; it must be at least 1."
-    elif not 0 <= s.min_new_tokens <= s.max_new_tokens:
+    elif s.max_new_tokens > most.value:
+        yield f"max_new_tokens is {s.max_new_tokens}, the limit is {most.value} ({most.source})."
+    if s.max_new_tokens >= 1 and not 0 <= s.min_new_tokens <= s.max_new_tokens:
         yield f"min_new_tokens is {s.min_new_tokens}; it must be between 0 and {s.max_new_tokens}."
+
+
+def _sampling_problems(s: SamplingParams, features: Features) -> Iterator[str]:
     if s.do_sample:
         if not (s.temperature > 0 and math.isfinite(s.temperature)):
             yield f"temperature is {s.temperature}; it must be above 0 when sampling."

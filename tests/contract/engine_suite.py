@@ -270,8 +270,9 @@ class EngineSuite:
         subject.engine.cancel([])
         assert subject.run(subject.request([300]))[0] == subject.news.outcome(done)
 
-    def test_stats_follow_the_load(self, subject: Subject) -> None:
-        requests = [subject.request([300 + i], max_new_tokens=500) for i in range(4)]
+    def test_stats_follow_the_load(self, harness: Harness, subject: Subject) -> None:
+        fitting = harness.kv_tokens // 4 - 8
+        requests = [subject.request([300 + i], max_new_tokens=fitting) for i in range(4)]
         subject.engine.submit(requests)
         eventually(lambda: subject.engine.stats().running == 4, "four running sequences")
         assert subject.engine.stats().waiting == 0

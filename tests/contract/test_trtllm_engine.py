@@ -9,7 +9,7 @@ import pytest
 
 from tests.contract.engine_suite import EngineSuite, Harness, Subject, prompts
 from tests.contract.tensorrt_llm_stand_in import expected_tokens, installed
-from tests.support.trtllm_engines import EXECUTOR_ROWS, KV_TOKENS, STEP, VOCAB, engine, model
+from tests.support.trtllm_engines import BLOCK, EXECUTOR_ROWS, KV_TOKENS, STEP, VOCAB, engine, model
 
 
 class Suite(EngineSuite):
@@ -25,7 +25,7 @@ class Suite(EngineSuite):
 @pytest.fixture(scope="class")
 def harness(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
     row, scratch, number = request.param, tmp_path_factory.mktemp("engines"), count()
-    with installed(row, step=STEP, kv_tokens=KV_TOKENS):
+    with installed(row, step=STEP, kv_tokens=KV_TOKENS + BLOCK):
         yield Harness(
             lambda eos: engine(
                 model(scratch / str(next(number)), row, eos=eos), kv_cache_free_gpu_mem_fraction=1.0
@@ -36,4 +36,9 @@ def harness(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.mark.parametrize("harness", EXECUTOR_ROWS, indirect=True, scope="class")
 class TestExecutorEngine(Suite):
+    pass
+
+
+@pytest.mark.parametrize("harness", ["0.8.0"], indirect=True, scope="class")
+class TestGptManagerEngine(Suite):
     pass

@@ -86,3 +86,10 @@ def test_min_p_only_where_it_is() -> None:
     assert said([1], features=Features(min_p=False), do_sample=True, min_p=0.1) == [
         "min_p is 0.1; this engine has no such filter, so it must be 0."
     ]
+
+
+def test_no_more_tokens_than_an_engine_gives() -> None:
+    assert said([1], max_new_tokens=513)[-1] == "max_new_tokens is 513, the limit is 512 (max_output_len)."
+    roomy = toy_limits(max_output_len=9)
+    request = EngineRequest(1, [1], SamplingParams(max_new_tokens=9))
+    assert refusal(request, roomy) is None

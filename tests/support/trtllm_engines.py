@@ -16,11 +16,12 @@ from tests.contract.tensorrt_llm_stand_in import ROWS, write_engine
 from tests.contract.tensorrt_llm_stand_in import rows as stand_in_rows
 
 VOCAB = 1000
-LONGEST = 2048
+KV_TOKENS = 2048
+"""What one request may use; the cache has one block more."""
+BLOCK = 64
+LONGEST_INPUT, LONGEST = KV_TOKENS - 2, KV_TOKENS + 600
 STEP = 0.0002
 """Seconds that a step of the stand-in takes."""
-
-KV_TOKENS = 4096
 
 EXECUTOR_ROWS = [row for row in ROWS if (0, 9) <= stand_in_rows.minor(row) < (1, 3)]
 
@@ -33,7 +34,7 @@ def options(**given: object) -> Options:
 
 def model(directory: Path, row: str, *, eos: int | list[int] | None = None, **values: Any) -> CompiledModel:
     """Write an engine that somebody else has built. `eos` are its end tokens; `values` those of `write_engine`."""
-    built = {"max_input_len": LONGEST - 1, "max_seq_len": LONGEST, "vocab_size": VOCAB, **values}
+    built = {"max_input_len": LONGEST_INPUT, "max_seq_len": LONGEST, "vocab_size": VOCAB, **values}
     write_engine(directory, row, **built)
     if eos is not None:
         (directory / "generation_config.json").write_text(json.dumps({"eos_token_id": eos}))

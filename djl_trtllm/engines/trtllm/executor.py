@@ -61,7 +61,6 @@ class ExecutorManager:
         self._team = team
         self._ends = ends
         self._again = again
-        self._stats = ExecutorStats()
         self._executor: Any = None
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -76,6 +75,7 @@ class ExecutorManager:
         width = places.get("ExecutorConfig", {}).get("max_beam_width", 1)
         self._maker = RequestMaker(bindings, self._ends, facts.vocab_size)
         self._reader = Reader(bindings, flight)
+        self._stats = ExecutorStats(width)
         self._verdicts = Verdicts(flight, self._ask)
         sampling = SamplingParams(max_new_tokens=1, num_beams=width, ignore_eos=True)
         self._sound = self._maker.make(EngineRequest(0, [max(self._ends.first, 0)], sampling))
@@ -145,7 +145,7 @@ class ExecutorManager:
             for response in self._executor.await_responses(timeout=WAIT):
                 if response.request_id == handle and response.has_error():
                     raise RuntimeError(f"the first request failed: {response.error_msg}")
-                if response.request_id == handle and response.result.is_final:
+                if response.request_id == handle and _last(response):
                     return
         raise LoadError(f"The engine gave no token within {seconds} s (option rank_timeout).")
 
@@ -199,5 +199,10 @@ class ExecutorManager:
                 self.cancel(self._reader.stop)
             if self._reader.failed:
                 self._verdicts.judge(self._reader.failed)
-            if self._verdicts.asked is not None:
-                self._verdicts.hear(responses)
+            for response in responses if self._verdicts.asked is not None else ():
+                if response.request_id == self._verdicts.asked and _last(response):
+                    self._verdicts.hear(failed=response.has_error())
+
+
+def _last(response: Any) -> bool:
+    return bool(response.has_error() or response.result.is_final)

@@ -22,10 +22,20 @@ class Load:
     kv_used_percent: float = 0.0
 
 
-class ExecutorStats:
-    """The newest iteration statistics. `kv_tokens` is the size of the KV cache, None until it is known."""
+def usable_tokens(blocks: int, tokens_per_block: int, beams: int) -> int:
+    """Return how many tokens of a KV cache one request may count on.
 
-    def __init__(self) -> None:
+    A scheduler that fills the cache looks ahead, and a request that needs the last block would be paused and begun
+    again for ever: one block for each beam is kept free of promises.
+    """
+    return max(blocks - beams, 1) * tokens_per_block
+
+
+class ExecutorStats:
+    """The newest iteration statistics. `kv_tokens` is what a request may use, None until it is known."""
+
+    def __init__(self, beams: int = 1) -> None:
+        self._beams = beams
         self.load = Load()
         self.kv_tokens: int | None = None
         self._next = 0.0
@@ -63,5 +73,5 @@ class ExecutorStats:
     def _kv(self, stats: Any) -> float:
         if stats is None or stats.max_num_blocks <= 0:
             return 0.0
-        self.kv_tokens = stats.max_num_blocks * stats.tokens_per_block
+        self.kv_tokens = usable_tokens(stats.max_num_blocks, stats.tokens_per_block, self._beams)
         return float(100 * stats.used_num_blocks / stats.max_num_blocks)

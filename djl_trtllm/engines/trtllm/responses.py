@@ -14,8 +14,8 @@ from djl_trtllm.errors import DjlTrtllmError, GenerationFailed, InvalidRequest
 
 logger = logging.getLogger(__name__)
 
-_OWN_FAULT = "fetching new request"
-"""In the message of a request that was refused when it was taken up; any other failed in a step of the batch."""
+_OWN_FAULT = ("fetching new request", "cannot process new request")
+"""In the message of a request that was refused when it was taken up (0.9 and later, 0.8)."""
 
 _REASONS = {
     "END_ID": Reason.END,
@@ -93,8 +93,7 @@ class Reader:
         return self._reasons.get(result.finish_reasons[0], Reason.LOST)
 
     def _error(self, handle: int, sequence: Sequence, message: str) -> TokenChunk | None:
-        own = _OWN_FAULT in message
-        if not own and not sequence.over:
+        if not own_fault(message) and not sequence.over:
             self.failed.append((handle, message))
             return None
         del self._flight.handles[handle]
@@ -108,6 +107,12 @@ def without_echo(tokens: list[int], sequence: Sequence) -> list[int]:
     """Take the prompt away from an answer that repeats it."""
     prompt = list(sequence.prompt)
     return tokens[len(prompt) :] if tokens[: len(prompt)] == prompt else tokens
+
+
+def own_fault(message: str) -> bool:
+    """Whether an error is of its request alone; any other came from a step of the batch."""
+    folded = message.lower()
+    return any(sign in folded for sign in _OWN_FAULT)
 
 
 def refused(message: str) -> DjlTrtllmError:

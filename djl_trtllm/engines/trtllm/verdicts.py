@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from djl_trtllm.engines.trtllm.flight import Flight
 from djl_trtllm.engines.trtllm.load_errors import one_line
@@ -43,17 +42,14 @@ class Verdicts:
         else:
             self._give_up([handle for handle, _ in failed])
 
-    def hear(self, responses: Sequence[Any]) -> None:
-        """Look among responses for the answer to the sound request."""
-        for response in responses:
-            if response.request_id != self.asked:
-                continue
-            if response.has_error():
-                self._flight.breaks("no request runs any more")
-            elif response.result.is_final:
-                self.asked = None
-                self._give_up(self._suspects)
-                self._suspects = []
+    def hear(self, *, failed: bool) -> None:
+        """Take the last answer to the sound request."""
+        self.asked = None
+        if failed:
+            self._flight.breaks("no request runs any more")
+        else:
+            self._give_up(self._suspects)
+            self._suspects = []
 
     def look(self) -> None:
         """Notice that the sound request does not run."""
