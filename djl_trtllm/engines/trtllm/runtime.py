@@ -17,6 +17,9 @@ class TensorRTLLM:
 
     name = "trtllm"
 
+    def __init__(self) -> None:
+        self._opened = False
+
     def plan(self, checkpoint: Checkpoint, options: Options, world: int) -> Plan:
         """Say what the engines depend on."""
         from djl_trtllm.engines.trtllm import compile as compiler
@@ -38,10 +41,11 @@ class TensorRTLLM:
         prebuilt.check(model.path, options, world, versions.installed(), gpus.devices())
 
     def engine(self, model: CompiledModel, options: Options, team: Team) -> Engine:
-        """Make the engine of rank 0, not yet open."""
+        """Make the engine of rank 0, not yet open. From the second on, opening has a deadline of its own."""
         from djl_trtllm.engines.trtllm import run
 
-        return run.engine(model, options, team)
+        again, self._opened = self._opened, True
+        return run.engine(model, options, team, again=again)
 
     def follower(self, model: CompiledModel, options: Options, team: Team) -> Follower:
         """Make the part of another rank, not yet open."""
