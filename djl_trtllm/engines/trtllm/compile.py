@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from djl_trtllm.core import Checkpoint, Plan, Progress, Team
 from djl_trtllm.engines.building import inputs
-from djl_trtllm.engines.trtllm import build_process, gpus, option_map, versions
+from djl_trtllm.engines.trtllm import build_process, gpus, option_map, prebuilt, versions
 from djl_trtllm.engines.trtllm.option_rows import RUN_PLACES
 from djl_trtllm.engines.trtllm.resolved import Arguments, Resolved
 from djl_trtllm.engines.trtllm.team_build import RunJob, TeamBuild
@@ -108,7 +108,7 @@ def _build_arguments(arguments: Arguments) -> dict[str, object]:
 
 def _device() -> str:
     """Return the kind of the GPUs: an engine runs on what it was built on and nothing else."""
-    kinds = sorted({f"{gpu.name} {gpu.capability}" for gpu in gpus.devices()})
+    kinds = sorted({prebuilt.label(gpu) for gpu in gpus.devices()})
     if not kinds:
         raise UnsupportedModel(
             "There is no GPU that the NVIDIA driver shows to this process, and TensorRT engines are built on the GPU"

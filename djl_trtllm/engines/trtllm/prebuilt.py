@@ -154,15 +154,16 @@ def _device_problems(path: Path, devices: Iterable[Device]) -> Iterator[str]:
     built = _built_for(path)
     if built is None:
         return
-    others = dict.fromkeys(label for device in devices if (label := _label(device)) != built)
-    for label in others:
+    others = dict.fromkeys(found for device in devices if (found := label(device)) not in built)
+    for other in others:
         yield (
-            f"{path} was built on {built}, and this machine has {label}; an engine runs only on the kind of GPU"
+            f"{path} was built on {built}, and this machine has {other}; an engine runs only on the kind of GPU"
             " it was built on. Build it again here."
         )
 
 
-def _label(device: Device) -> str:
+def label(device: Device) -> str:
+    """Name a kind of GPU as manifests and messages do."""
     return f"{device.name} (compute capability {device.capability})"
 
 
