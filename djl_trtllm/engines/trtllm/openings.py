@@ -42,12 +42,14 @@ class Opening:
         if release is None:
             raise LoadError("TensorRT-LLM is not installed here.")
         facts = read(model.path)
-        resolved = resolve(options, release, None, team.size)
+        resolved = resolve(options, release, None, team.size, architecture=facts.architecture)
         if resolved.problems:
             raise OptionsError(*resolved.problems)
         places, notes = fitted(resolved, facts)
+        # What was compiled here has had its notes when it was planned.
+        brought = resolved.notes if model.runtime else ()
         if team.rank == 0:
-            for note in notes:
+            for note in (*brought, *notes):
                 logger.info("%s", note)
         return cls(facts, release, places)
 
