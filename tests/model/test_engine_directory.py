@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from djl_trtllm.model.engine_directory import is_builders, rank_files
-from tests.support import trtllm_engines as engines
+from tests.support import engine_directories as engines
 
 
 def test_ranks_under_the_names_of_both_times(tmp_path: Path) -> None:

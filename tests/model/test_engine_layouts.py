@@ -7,7 +7,7 @@ from djl_trtllm.core import CompiledModel
 from djl_trtllm.errors import ModelNotFound, UnsupportedModel
 from djl_trtllm.model import engine_layouts
 from tests.support import checkpoints
-from tests.support import trtllm_engines as engines
+from tests.support import engine_directories as engines
 
 PBTXT = 'max_batch_size: 16 parameters { key: "max_beam_width" value { string_value: "2" } }'
 

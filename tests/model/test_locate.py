@@ -6,7 +6,7 @@ from djl_trtllm.core import Checkpoint, CompiledModel
 from djl_trtllm.errors import LoadError, ModelNotFound, UnsupportedModel
 from djl_trtllm.model import hub, locate
 from djl_trtllm.options.table import Options
-from tests.support import trtllm_engines as engines
+from tests.support import engine_directories as engines
 from tests.support.checkpoints import write
 from tests.support.plans import Stages
 

@@ -130,7 +130,7 @@ def test_the_key_follows_content_version_gpu_and_ranks(
     model: Checkpoint, cache: str, machine: Machine, tmp_path: Path
 ) -> None:
     base = planned(model, cache)
-    assert base.device == "NVIDIA L4 8.9"
+    assert base.device == "NVIDIA L4 (compute capability 8.9)"
     assert base.versions["tensorrt_llm"] == "0.14.0"
     assert (base.world_size, base.extra) == (1, {"tp": 1, "pp": 1})
     shutil.copytree(model.path, tmp_path / "copy")

@@ -6,7 +6,7 @@ import pytest
 
 from djl_trtllm.engines.trtllm import prebuilt
 from djl_trtllm.errors import ArtifactError
-from tests.support import trtllm_engines as engines
+from tests.support import engine_directories as engines
 
 
 def facts_of(path: Path, content: dict[str, Any]) -> prebuilt.EngineFacts:

@@ -12,7 +12,7 @@ from djl_trtllm.engines.trtllm.versions import Release
 from djl_trtllm.errors import ArtifactError
 from djl_trtllm.options.sources import read
 from djl_trtllm.options.table import Options
-from tests.support import trtllm_engines as engines
+from tests.support import engine_directories as engines
 
 V12 = Release.of("0.12.0")
 
