@@ -28,7 +28,7 @@ def devices(library: Library) -> Iterator[None]:
     try:
         yield
     finally:
-        if finder in sys.meta_path:
+        if sys.meta_path is not None and finder in sys.meta_path:  # None while the interpreter ends
             sys.meta_path.remove(finder)
         for owner, name, value in changed:
             setattr(owner, name, value)
