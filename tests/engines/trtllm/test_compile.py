@@ -143,7 +143,7 @@ def test_the_key_follows_content_version_gpu_and_ranks(
     staged = planned(model, cache, 2, tensor_parallel_degree=1, pipeline_parallel_degree=2)
     assert (two.extra, staged.extra) == ({"tp": 2, "pp": 1}, {"tp": 1, "pp": 2})
     machine.gpus = (A10G, L4)
-    assert planned(model, cache).device == "NVIDIA A10G 8.6, NVIDIA L4 8.9"
+    assert planned(model, cache).device == "NVIDIA A10G (compute capability 8.6), NVIDIA L4 (compute capability 8.9)"
     machine.gpus, machine.release = (L4,), Release.of("0.16.0")
     assert planned(model, cache).versions["tensorrt_llm"] == "0.16.0"
 
