@@ -83,7 +83,8 @@ def _bases(library: Library, symbol: str) -> tuple[type, ...]:
         return (Shell, Exception)
     found = []
     for name in names:
-        path = next((path for path in library.entries if path.endswith(f".{name}") and path != symbol), None)
+        named = (path for path in library.entries if path.endswith(f".{name}") and path != symbol)
+        path = next((path for path in named if ONE_OF.get(path) not in library.entries), None)
         if path is None and name == "DecoderModelForCausalLM":
             path = PRETRAINED_MODEL
         if path is not None and path in library.entries and "init" in library.entries[path]:
