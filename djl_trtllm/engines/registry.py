@@ -65,7 +65,9 @@ def choose(options: Options, team_size: int) -> Runtime:
     Raises `OptionsError` with everything that stands against it.
     """
     machine = Machine.here()
-    name, why = (options.runtime, "option runtime names it") if options.runtime != "auto" else _best(machine)
+    name, why = (
+        (options.runtime, "option runtime names it") if options.runtime != "auto" else _best(options, machine)
+    )
     problems = _against(name, why, options, team_size, machine)
     if problems:
         raise OptionsError(*problems)
@@ -73,18 +75,24 @@ def choose(options: Options, team_size: int) -> Runtime:
     return _RUNTIMES[name]()
 
 
-def _best(machine: Machine) -> tuple[str, str]:
-    """Return the runtime that `auto` means on a machine, and why in words."""
+def runtime_for(options: Options, release: Release) -> str:
+    """Return the runtime that these options mean where there are GPUs and this release of TensorRT-LLM."""
     from djl_trtllm.engines.trtllm.option_rows import END
 
+    if options.runtime != "auto":
+        return options.runtime
+    return "trtllm" if (release.major, release.minor) < END else "trtllm-pytorch"
+
+
+def _best(options: Options, machine: Machine) -> tuple[str, str]:
+    """Return the runtime that `auto` means on a machine, and why in words."""
     release, devices = machine.release, machine.devices
     if not devices:
         return "openvino", "no GPU is visible"
     seen = f"{len(devices)} GPU{'s' * (len(devices) > 1)} ({devices[0].name})"
     if release is None:
         return "openvino", f"there are {seen}, but tensorrt_llm is not installed"
-    name = "trtllm" if (release.major, release.minor) < END else "trtllm-pytorch"
-    return name, f"{seen} and TensorRT-LLM {release} are here"
+    return runtime_for(options, release), f"{seen} and TensorRT-LLM {release} are here"
 
 
 def _against(name: str, why: str, options: Options, team_size: int, machine: Machine) -> list[str]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,51 @@ def test_a_directory_without_properties(tmp_path: Path, capsys: pytest.CaptureFi
     assert "ok:" in capsys.readouterr().out
     assert main(["check", str(tmp_path / "none")]) == 1
     assert "is not a directory" in capsys.readouterr().err
+
+
+def llama(directory: Path, text: str, **config: object) -> str:
+    said = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "torch_dtype": "bfloat16", **config}
+    (directory / "config.json").write_text(json.dumps(said), encoding="utf-8")
+    return model(directory, text)
+
+
+def test_what_a_release_of_tensorrt_llm_would_get(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "engine=MPI\noption.tensor_parallel_degree=2\noption.use_custom_all_reduce=true\n"
+    directory = llama(tmp_path, text)
+    assert main(["check", directory, "--set", "--tensorrt-llm", "0.12.0", "--ranks", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "gets: BuildConfig.max_seq_len = 1536" in lines
+    assert "gets: Mapping.tp_size = 2" in lines
+    assert "gets: from_hugging_face.dtype = 'bfloat16'" in lines
+    (note,) = [line for line in lines if line.startswith("note: ")]
+    assert (
+        "use_custom_all_reduce=true (from serving.properties) is not a choice from TensorRT-LLM 0.12" in note
+    )
+    assert lines[-1] == "ok: the trtllm runtime would be used"
+
+
+def test_every_mistake_for_a_release_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    directory = llama(
+        tmp_path, "option.tensor_parallel_degree=4\noption.quantize=int8\noption.rotary_dim=8\n"
+    )
+    assert main(["check", directory, "--tensorrt-llm", "0.8.0"]) == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert [line.split(" (from")[0] for line in errors] == [
+        "error: tensor_parallel_degree=4",
+        "error: quantize=int8",
+        "error: rotary_dim=8",
+    ]
+
+
+def test_a_version_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", model(tmp_path, ""), "--tensorrt-llm", "latest"]) == 1
+    assert "--tensorrt-llm: 'latest' is no version of TensorRT-LLM" in capsys.readouterr().err
+
+
+def test_without_the_checkpoint_only_run_time_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", model(tmp_path, "option.model_id=org/far\n"), "--tensorrt-llm", "1.3.0"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "gets: LLM.max_batch_size = 32" in lines
+    assert lines[-1] == "ok: the trtllm-pytorch runtime would be used"

@@ -111,11 +111,12 @@ def resolve(options: Options, release: Release, checkpoint: Checkpoint | None) -
     if problems:
         return Resolved({}, (), tuple(problems))
     tp = options.tensor_parallel(visible // pp)
-    if tp * pp > max(visible, 1):
+    # Without any GPU nothing runs, which is said where the runtime is chosen.
+    if 0 < visible < tp * pp:
         problems.append(
             f"tensor_parallel_degree={tp} (from {options.source_of('tensor_parallel_degree')}) and"
-            f" pipeline_parallel_degree={pp} need {tp * pp} GPUs, but there"
-            f" {'is 1' if visible == 1 else f'are {visible}'}. Lower them, or use a machine with more GPUs."
+            f" pipeline_parallel_degree={pp} need {tp * pp} GPUs, but {visible} can be seen. Lower them, or use a"
+            " machine with more GPUs."
         )
     config = checkpoint.config if checkpoint is not None else {}
     situation = Situation(options, release, None, config, tp, pp)
