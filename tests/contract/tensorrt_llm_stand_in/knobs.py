@@ -13,6 +13,16 @@ VARIABLE = "TENSORRT_LLM_STAND_IN"
 """The environment variable with the knobs as JSON."""
 
 
+CAPABILITIES = {
+    "Tesla T4": "7.5",
+    "NVIDIA A100-SXM4-40GB": "8.0",
+    "NVIDIA A10G": "8.6",
+    "NVIDIA L4": "8.9",
+    "NVIDIA H100 80GB HBM3": "9.0",
+}
+"""Compute capability by name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gpu:
     """The GPUs of this machine, all alike; `count` 0 is a machine without any."""
@@ -23,12 +33,14 @@ class Gpu:
 
     @classmethod
     def of(cls, value: bool | str | Mapping[str, Any] | Gpu) -> Gpu:
-        """Read a knob: True, False (none), a name, or the fields."""
+        """Read a knob: True, False (none), a name of `CAPABILITIES`, or the fields."""
         if isinstance(value, Gpu):
             return value
         if isinstance(value, bool):
             return cls() if value else cls(count=0)
-        return cls(name=value) if isinstance(value, str) else cls(**value)
+        if isinstance(value, str):
+            return cls(name=value, capability=CAPABILITIES[value])
+        return cls(**value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class Shell:
         if attribute.read_only:
             raise AttributeError(f"property {name!r} of {spec.name!r} object has no setter")
         _check(spec, attribute, value, type(self)._library)
-        if hasattr(type(self._behaviour), name):
+        if keeps(self._behaviour, name):
             setattr(self._behaviour, name, value)
         else:
             self._values[name] = value
@@ -121,11 +121,18 @@ def _check(spec: Spec, attribute: Attribute, value: Any, library: Library) -> No
     raise (AssertionError if attribute.allowed is not None else TypeError)(text)
 
 
+def keeps(behaviour: Any, name: str) -> bool:
+    """Say whether a behaviour has an attribute of its own, as a property or as a plain one."""
+    return behaviour is not None and (
+        hasattr(type(behaviour), name) or name in getattr(behaviour, "__dict__", ())
+    )
+
+
 def attribute_property(name: str) -> property:
     """Return the descriptor of an attribute: the behaviour's where it has one of that name, else the value kept."""
 
     def read(self: Shell) -> Any:
-        if hasattr(type(self._behaviour), name) and self._behaviour is not None:
+        if keeps(self._behaviour, name):
             return getattr(self._behaviour, name)
         return self._values.get(name)
 

@@ -8,7 +8,6 @@ from typing import Any
 from tests.contract.tensorrt_llm_stand_in.behaviours import checkpoint
 from tests.contract.tensorrt_llm_stand_in.behaviours.build_config import settled
 from tests.contract.tensorrt_llm_stand_in.behaviours.engine import made
-from tests.contract.tensorrt_llm_stand_in.behaviours.quant_config import SMOOTHQUANT_PLUGIN
 from tests.contract.tensorrt_llm_stand_in.behaviours.registry import Context, behaviour, behind
 from tests.contract.tensorrt_llm_stand_in.engine_directory import RankFile
 from tests.contract.tensorrt_llm_stand_in.library import Library
@@ -107,5 +106,3 @@ def _plugins(plugins: dict[str, Any], config: dict[str, Any], library: Library) 
         raise RuntimeError(
             "[TensorRT-LLM][ERROR] Paged Context FMHA doesn't work with int8 kv cache currently"
         )
-    if plugins.get("use_fp8_context_fmha") and algorithm in SMOOTHQUANT_PLUGIN:
-        raise RuntimeError("[TensorRT-LLM][ERROR] FP8 context FMHA needs FP8 quantization")
