@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
@@ -113,6 +114,7 @@ def _module(made: dict[str, ModuleType], name: str) -> ModuleType:
     if name not in made:
         module = ModuleType(name)
         module.__path__ = []
+        module.__spec__ = ModuleSpec(name, None, is_package=True)
         made[name] = module
         if "." in name:
             owner, own = name.rsplit(".", 1)
