@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 import tempfile
 from pathlib import Path
@@ -64,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
     from djl_trtllm.selftest import cases
     from djl_trtllm.selftest import run as selftest
 
+    logging.getLogger("djl_trtllm").addHandler(logging.NullHandler())
     runtime = args.runtime or _default_runtime()
     chosen, refused = cases.of_runtime(runtime, args.ranks, args.families, args.quantize)
     if args.list:

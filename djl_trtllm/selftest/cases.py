@@ -49,6 +49,7 @@ class Case:
             "max_output_len": str(LONGEST_OUTPUT),
             "model_loading_timeout": str(int(seconds)),
             "log_requests": "off",
+            "retry_threshold": "10",
             **_OF_RUNTIME[self.runtime],
             **(shape.options if self.runtime != "openvino" else {}),
         }

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from djl_trtllm.errors import InvalidRequest
+from djl_trtllm.formats.base import NO_TOKEN
 from djl_trtllm.selftest.clients import Client, Clients
 from djl_trtllm.selftest.reference import FLOORS, NEW_TOKENS, Answer, Reference, agreement, compare
 from djl_trtllm.selftest.shapes import LONGEST_INPUT, LONGEST_OUTPUT
@@ -178,7 +179,8 @@ def _held(trial: Trial, got: Sequence[Sequence[int]]) -> str:
 
 
 def _check_logprobs(client: Client) -> None:
-    wrong = [line["token"]["log_prob"] for line in client.lines if not _is_logprob(line["token"]["log_prob"])]
+    tokens = [line["token"] for line in client.lines]
+    wrong = [t["log_prob"] for t in tokens if t["id"] != NO_TOKEN and not _is_logprob(t["log_prob"])]
     if wrong:
         raise CheckFailed(f"{wrong[0]!r} is no log-prob")
 
@@ -217,7 +219,7 @@ def _middle(client: Client) -> str:
     texts = [str(line["token"]["text"]) for line in client.lines]
     half = len(texts) // 2
     for place in (*range(half, len(texts)), *range(1, half)):
-        text = texts[place]
+        text: str = texts[place]
         if text.strip() and "\ufffd" not in text and len("".join(texts[:place])) == whole.find(text):
             return text
     raise CheckFailed("no text in the answer can serve as a stop string")

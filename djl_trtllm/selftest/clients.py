@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from djl_trtllm.formats.base import NO_TOKEN
 from djl_trtllm.rolling_batch.admit import Arrival
 from djl_trtllm.rolling_batch.loop import Step
 from djl_trtllm.rolling_batch.slot import Reply
@@ -40,10 +41,13 @@ class Client:
 
     @property
     def tokens(self) -> list[int]:
-        """The token ids that came so far; raises `CheckFailed` for an answer that was an error."""
+        """The token ids that came so far; raises `CheckFailed` for an answer that was an error.
+
+        An ending that brought no token of its own has a line whose token is none.
+        """
         if self.error is not None:
             raise CheckFailed(f"a request was answered with an error: {self.error}")
-        return [line["token"]["id"] for line in self.lines]
+        return [line["token"]["id"] for line in self.lines if line["token"]["id"] != NO_TOKEN]
 
     @property
     def text(self) -> str:

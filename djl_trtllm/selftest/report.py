@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -100,9 +101,10 @@ def heading(report: Report) -> str:
     """Return the first lines: what is tested on what."""
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     gpus = report.machine.get("gpus")
-    names = [str(gpu["name"]) for gpu in gpus] if isinstance(gpus, list) else []
+    names = Counter(str(gpu["name"]) for gpu in gpus) if isinstance(gpus, list) else Counter()
     ranks = "1 rank" if report.ranks == 1 else f"{report.ranks} ranks"
-    where = ", ".join(names) if names else f"no GPU, {report.machine.get('processor')}"
+    some = ", ".join(f"{count} x {name}" for name, count in names.items())
+    where = some or f"no GPU, {report.machine.get('processor')}"
     return f"runtime {report.runtime}, {ranks}, on {where}\n{versions}\n"
 
 

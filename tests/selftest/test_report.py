@@ -51,7 +51,7 @@ def test_the_table() -> None:
     assert report.row(BAD).splitlines()[1] == "    seed: other tokens"
     assert len(report.COLUMNS.partition("dtype")[0]) == len(report.row(GOOD).partition("fp16")[0])
     lines = report.heading(made()).splitlines()
-    assert lines[:2] == ["runtime trtllm, 2 ranks, on NVIDIA L4", "djl_trtllm 0.1.0"]
+    assert lines[:2] == ["runtime trtllm, 2 ranks, on 1 x NVIDIA L4", "djl_trtllm 0.1.0"]
 
 
 def test_the_end_names_what_is_not_supported_and_what_the_probe_found() -> None:

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from tests.contract import trtllm_docs
+
+
+def test_the_page_is_current() -> None:
+    assert trtllm_docs.PAGE.read_text(encoding="utf-8") == trtllm_docs.current(), (
+        "docs/tensorrt-llm.md is not what the data says; run: python -m tests.contract.trtllm_docs"
+    )
+
+
+def test_every_part_has_its_place() -> None:
+    assert sorted(trtllm_docs.places()) == sorted(trtllm_docs.parts())
+
+
+def test_releases_that_were_read_are_not_listed() -> None:
+    releases = [line.split(" | ")[0].strip("| ") for line in trtllm_docs.assumed().splitlines()[2:]]
+    assert releases == ["1.0", "1.2", "1.3-main-after-2026-07"]
