@@ -61,6 +61,7 @@ class ExecutorManager:
         self._team = team
         self._ends = ends
         self._again = again
+        self._flight = Flight()
         self._executor: Any = None
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None

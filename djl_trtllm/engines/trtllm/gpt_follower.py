@@ -13,6 +13,7 @@ from djl_trtllm.engines.trtllm.gpt_link import GptLink
 from djl_trtllm.engines.trtllm.gpt_manager import TERMINATE, construct
 from djl_trtllm.engines.trtllm.gpt_requests import inference_request
 from djl_trtllm.engines.trtllm.openings import Opening
+from djl_trtllm.engines.trtllm.responses import own_fault
 from djl_trtllm.errors import RankError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class GptManagerFollower:
-    """A `Follower` over `bindings.GptManager`."""
+    """A `Follower` over `bindings.GptManager`. There is no second opening, see `GptManagerManager`."""
 
     def __init__(self, model: CompiledModel, options: Options, team: Team) -> None:
         self._model = model
@@ -38,17 +39,13 @@ class GptManagerFollower:
             raise RankError("Rank 0 closed the engine before it was open.")
 
     def run(self) -> None:
-        """Be there until rank 0 closes a sound engine; open another one after each that broke."""
-        while True:
-            self._over.wait()
-            if self._failure is not None:
-                raise RankError(f"Rank {self._team.rank} lost rank 0: {self._failure}.")
-            manager, self._manager = self._manager, None
-            manager.shutdown()
-            # Two engines of one rank would not fit into its memory.
-            del manager
-            if not openings.follow(self._team, self._options, self._construct, again=True):
-                return
+        """Be there until rank 0 closes the engine. Raises `RankError` when a step fails here."""
+        self._over.wait()
+        if self._failure is not None:
+            raise RankError(f"Rank {self._team.rank} cannot go on: {self._failure}.")
+        self._manager.shutdown()
+        if openings.follow(self._team, self._options, self._construct, again=True):
+            raise RankError("TensorRT-LLM 0.8 on several ranks was opened twice.")
 
     def _construct(self) -> None:
         opening = Opening.of(self._model, self._options, self._team)
@@ -80,13 +77,18 @@ class GptManagerFollower:
             return set()
 
     def _lost(self, error: Exception) -> list[Any]:
-        self._failure = load_errors.one_line(error)
-        logger.error("Rank 0 told nothing: %s", self._failure)
-        self._over.set()
+        self._fails(f"it lost rank 0 ({load_errors.one_line(error)})")
         return []
 
-    def _send(self, handle: int, tensors: Sequence[Any], final: bool, error: str) -> None:
-        """Rank 0 has the same answers and reads them."""
+    def _send(self, handle: int, tensors: Sequence[Any], final: bool, error: str) -> None:  # noqa: ARG002
+        """Leave answers to rank 0, which has the same. After a step that failed here the ranks differ."""
+        if error and not own_fault(error):
+            self._fails(f"a step of the batch failed ({error.splitlines()[0][:300]})")
+
+    def _fails(self, why: str) -> None:
+        logger.error("Rank %d: %s", self._team.rank, why)
+        self._failure = why
+        self._over.set()
 
     def _take_statistics(self, text: str) -> None:
         """Rank 0 has the same statistics and reads them."""

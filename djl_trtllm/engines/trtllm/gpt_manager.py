@@ -27,7 +27,7 @@ from djl_trtllm.engines.trtllm.manager import Opened
 from djl_trtllm.engines.trtllm.openings import Opening
 from djl_trtllm.engines.trtllm.sequences import Ends, Sequence
 from djl_trtllm.engines.trtllm.verdicts import Verdicts
-from djl_trtllm.errors import LoadError
+from djl_trtllm.errors import LoadError, RankError
 
 if TYPE_CHECKING:
     from djl_trtllm.options.table import Options
@@ -76,7 +76,11 @@ def construct(
 
 
 class GptManagerManager:
-    """A `Manager` over one GptManager; on several ranks it tells the others what to run."""
+    """A `Manager` over one GptManager; on several ranks it tells the others what to run.
+
+    Several ranks step together only as long as each has done every step before: after a failure on one of them the
+    others wait in it, so there is no opening again.
+    """
 
     def __init__(
         self, model: CompiledModel, options: Options, team: Team, ends: Ends, *, again: bool
@@ -86,6 +90,7 @@ class GptManagerManager:
         self._team = team
         self._ends = ends
         self._again = again
+        self._flight = Flight()
         self._manager: Any = None
         self._handles = count(TERMINATE + 1)
         self._work = threading.Condition()
@@ -103,6 +108,10 @@ class GptManagerManager:
 
     def open(self, flight: Flight) -> Opened:
         """Open on all ranks, run a request, and tell what it can do. Raises `LoadError`."""
+        if self._again and self._team.size > 1:
+            raise RankError(
+                "TensorRT-LLM 0.8 on several ranks cannot be opened again in place after a breakage."
+            )
         self._flight = flight
         self._reader = GptReader(flight)
         self._verdicts = Verdicts(flight, self._ask)
