@@ -46,3 +46,10 @@ def test_the_quick_start_with_the_environment():
     gone = client(server, "one")
     assert gone.returncode == 1
     assert "refused" in gone.stderr
+
+
+@pytest.mark.long
+def test_the_openvino_example():
+    options = {"model_id": tiny.checkpoint("llama"), "cache_dir": CACHE}
+    with serve(EXAMPLES / "openvino", options=options) as server:
+        speaks(server)
