@@ -17,10 +17,11 @@ from typing import Any
 from unittest import mock
 
 from djl_trtllm.core import Checkpoint, CompiledModel
-from djl_trtllm.engines.trtllm import convert, executor_config, hf_config, llm_model, llm_open
+from djl_trtllm.engines.trtllm import convert, executor_config, gpt_manager, hf_config, llm_model, llm_open
 from djl_trtllm.engines.trtllm.build_job import Job
 from djl_trtllm.engines.trtllm.engine_files import EngineFacts
 from djl_trtllm.engines.trtllm.families import family
+from djl_trtllm.engines.trtllm.openings import Opening
 from djl_trtllm.engines.trtllm.option_map import resolve
 from djl_trtllm.engines.trtllm.option_rows import RUN_PLACES
 from djl_trtllm.engines.trtllm.versions import Release
@@ -28,6 +29,9 @@ from djl_trtllm.options import explain, sources
 from djl_trtllm.options.table import Options
 from tests.contract.tensorrt_llm_stand_in import Recorder, generate, installed, shell, version
 from tests.contract.tensorrt_llm_stand_in.shell import blank
+
+_QUIET = ("tensorrt_llm.LLM", "tensorrt_llm.llmapi.LLM", "tensorrt_llm.bindings.GptManager")
+"""What is only to be constructed here, and not to run."""
 
 _LAYERS, _KV_HEADS, _HEAD = 2, 4, 64
 
@@ -87,7 +91,7 @@ def row(name: str) -> Iterator[Recorder]:
             return _Model
         if symbol in ("tensorrt_llm.builder.build", "tensorrt_llm.commands.build.build_model"):
             return _build
-        return None if symbol in ("tensorrt_llm.LLM", "tensorrt_llm.llmapi.LLM") else real(symbol)
+        return None if symbol in _QUIET else real(symbol)
 
     def set_attribute(self: Any, name: str, value: Any) -> None:
         original(self, name, value)
@@ -213,28 +217,16 @@ def _configure(
     places, notes = executor_config.fitted(resolved, facts)
     assert notes == []
     if (release.major, release.minor) < (0, 9):
-        _first_manager(places, outcome)
+        opening = Opening(facts, release, places)
+        gpt_manager.construct(CompiledModel(scratch, "org/model"), opening, *[lambda *_: None] * 4)
     else:
         import tensorrt_llm.bindings.executor as bindings
 
         team: Any = SimpleNamespace(rank=0, size=ranks)
         executor_config.executor_config(bindings, places, team, 8)
     for call in recorder.calls:
-        if call.method == "__init__":
+        if call.method in ("__init__", "__setattr__"):
             _take(outcome, call.name, call.arguments)
-
-
-def _first_manager(places: executor_config.Places, outcome: Outcome) -> None:
-    """Make what the batch manager of 0.8 takes."""
-    import tensorrt_llm.bindings as bindings
-
-    cache = bindings.KvCacheConfig(**places["KvCacheConfig"])
-    parameters = bindings.TrtGptModelOptionalParams(kv_cache_config=cache)
-    for name, value in places["TrtGptModelOptionalParams"].items():
-        setattr(parameters, name, value)
-        outcome.values[f"TrtGptModelOptionalParams.{name}"] = getattr(parameters, name)
-    for name, value in executor_config.members(bindings, places["GptManager"]).items():
-        outcome.values[f"GptManager.{name}"] = getattr(value, "name", value)
 
 
 def _facts(

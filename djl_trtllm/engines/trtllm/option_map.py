@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from djl_trtllm.core import Checkpoint
-from djl_trtllm.engines.trtllm import option_docs, quantization, rotary, variants
+from djl_trtllm.engines.trtllm import fitness, option_docs, quantization, rotary, variants
 from djl_trtllm.engines.trtllm.families import Family, family
 from djl_trtllm.engines.trtllm.option_rows import END, FIRST, ROWS, RUN_PLACES
 from djl_trtllm.engines.trtllm.resolved import Resolved
@@ -67,7 +67,7 @@ def resolve(
         notes += _built_already(situation)
     if kind is not None and checkpoint is not None:
         origin = checkpoint.origin
-        problems += _build_problems(situation, kind, origin)
+        problems += fitness.problems(situation, kind, origin)
         for part in (variants, quantization, rotary):
             part.resolve(situation, kind, origin, places, notes, problems)
         _fixed(situation, kind, places)
@@ -132,33 +132,6 @@ def _built_already(s: Situation) -> Iterator[str]:
     for name in ("quantize", "rotary_base", "rotary_dim", "rotary_scaling_type", *variants.OPTIONS):
         if s.is_set(name):
             yield f"{s.said(name)} has no effect: the engine was built already."
-
-
-def _build_problems(s: Situation, kind: Family, origin: str) -> Iterator[str]:
-    if s.minor < kind.since:
-        yield (
-            f"{origin} is a {kind.title} model, which TensorRT-LLM {s.release} cannot compile by itself. Use"
-            f" TensorRT-LLM {kind.since[0]}.{kind.since[1]} or later, or serve an engine that was built elsewhere."
-        )
-    vocabulary = s.config.get("padded_vocab_size") or s.config.get("vocab_size")
-    if kind.divides_vocabulary and isinstance(vocabulary, int) and vocabulary % s.tp:
-        yield (
-            f"tensor_parallel_degree={s.tp} does not divide the vocabulary of {origin} ({vocabulary} tokens), as"
-            f" TensorRT-LLM needs for {kind.title} models. Choose one that does."
-        )
-    if kind.code and "auto_map" in s.config and not s.options.trust_remote_code:
-        yield (
-            f"{origin} is of type {s.config.get('model_type')!r}, which is loaded by Python code inside the checkpoint,"
-            " and such code is not run by default. Set option.trust_remote_code=true if you have read that code and"
-            " trust it."
-        )
-    if s.max_num_tokens < s.max_input_len and not s.options.enable_chunked_context:
-        yield (
-            f"{s.said('max_num_tokens')} is below max_input_len={s.max_input_len}: prompts longer than that would"
-            " never run. Raise it, lower max_input_len, or set option.enable_chunked_context=true."
-        )
-    if s.options.use_fp8_context_fmha and s.options.quantize != "fp8":
-        yield f"{s.said('use_fp8_context_fmha')} needs quantize=fp8. Set it, or remove the option."
 
 
 def _fixed(s: Situation, kind: Family, places: Places) -> None:

@@ -7,22 +7,6 @@ from tests.engines.trtllm.option_kit import refusal, resolved
 
 FALCON = {"model_type": "falcon", "architectures": ["FalconForCausalLM"], "vocab_size": 65025}
 GPT2 = {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "n_positions": 1024}
-QWEN = {"model_type": "qwen", "architectures": ["QWenLMHeadModel"], "auto_map": {"AutoConfig": "x.Y"}}
-
-
-def test_a_vocabulary_that_ranks_cannot_share() -> None:
-    assert refusal(FALCON, ranks=2) == (
-        "tensor_parallel_degree=2 does not divide the vocabulary of org/model (65025 tokens), as TensorRT-LLM needs for"
-        " Falcon models. Choose one that does."
-    )
-    assert resolved(FALCON, ranks=3).problems == ()
-    assert resolved({"vocab_size": 32001}, ranks=2).problems == ()
-
-
-def test_code_of_the_checkpoint_runs_only_where_it_is_trusted() -> None:
-    assert "Set option.trust_remote_code=true" in refusal(QWEN)
-    assert resolved(QWEN, trust_remote_code=True).problems == ()
-    assert resolved({"auto_map": {"AutoConfig": "x.Y"}}).problems == ()
 
 
 def test_learned_positions_bound_the_engine() -> None:
