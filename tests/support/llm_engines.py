@@ -13,7 +13,7 @@ from djl_trtllm.ranks import Solo
 from tests.support import checkpoints
 
 CONTEXT = 640
-SLOTS = 8
+SLOTS = 4
 VOCABULARY = 512
 
 
@@ -32,6 +32,6 @@ def checkpoint(directory: Path, eos: int | list[int] | None = None, **config: ob
 
 def llm_engine(model: CompiledModel, **options: object) -> Engine:
     """Make an engine, not yet open."""
-    values = {"runtime": "trtllm-pytorch", "max_rolling_batch_size": SLOTS, **options}
+    values = {"runtime": "trtllm-pytorch", "max_rolling_batch_size": SLOTS, "max_output_len": 1024, **options}
     properties = {f"option.{name}": str(value) for name, value in values.items()}
     return TensorRTLLMPyTorch().engine(model, sources.read(properties, {}), Solo())

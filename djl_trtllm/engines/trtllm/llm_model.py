@@ -78,9 +78,13 @@ def _limits(source: Checkpoint, options: Options, arguments: Mapping[str, Any]) 
     stretched = int((positions or 0) * (options.rotary_scaling_factor or 1))
     if positions and stretched < context.value:
         context = Limit(stretched, "max_position_embeddings in config.json")
+    longest = Limit(int(arguments["max_input_len"]), "option max_input_len")
+    step = int(arguments["max_num_tokens"])
+    if step < longest.value and not arguments.get("enable_chunked_prefill"):
+        longest = Limit(step, "option max_num_tokens, without enable_chunked_context")
     slots = Limit(options.max_rolling_batch_size, "option max_rolling_batch_size")
     return Limits(
-        max_input_len=Limit(int(arguments["max_input_len"]), "option max_input_len"),
+        max_input_len=longest,
         max_output_len=Limit(options.max_output_len, "option max_output_len"),
         max_sequence_len=context,
         max_batch_size=slots,

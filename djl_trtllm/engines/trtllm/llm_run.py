@@ -185,7 +185,8 @@ class LLMEngine:
         finally:
             self._outputs.pop(running.id, None)
             with self._flight.lock:
-                self._flight.handles.pop(running.id, None)
+                if running.over:
+                    self._flight.handles.pop(running.id, None)
 
     async def _follow(self, request: EngineRequest, running: Running) -> None:
         try:
@@ -259,13 +260,14 @@ class LLMEngine:
             chunks = []
             for news in told:
                 chunk = news.chunk()
-                if chunk is None:
+                if chunk is not None:
+                    chunks.append(chunk)
+                if not news.running.over:
                     continue
-                chunks.append(chunk)
-                if chunk.finish is not None or chunk.error is not None:
-                    self._flight.ended(news.running)
-                    if news.end is None:
-                        cut.append(chunk.id)
+                if chunk is not None and news.end is None:
+                    cut.append(chunk.id)
+                self._flight.ended(news.running)
+                self._flight.handles.pop(news.running.id, None)
             self._flight.put(chunks)
         self._abort(cut)
 

@@ -1,0 +1,163 @@
+"""How the engine over the LLM API ends what goes wrong. What goes right is in the engine suite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from djl_trtllm.core import Limit
+from djl_trtllm.engines.trtllm import llm_open, llm_run
+from djl_trtllm.engines.trtllm.llm_run import LLMEngine
+from djl_trtllm.errors import EngineRestarting, GenerationFailed, LoadError, OutOfMemory
+from tests.contract.engine_suite import Subject
+from tests.contract.tensorrt_llm_stand_in import Recorder, expected_tokens, installed
+from tests.support.llm_engines import VOCABULARY, checkpoint, llm_engine
+
+ROW = "1.2~"
+
+
+def engine(tmp_path: Path, eos: int | list[int] | None = None, **options: object) -> LLMEngine:
+    made = llm_engine(checkpoint(tmp_path / "model", eos), **options)
+    assert isinstance(made, LLMEngine)
+    return made
+
+
+@contextmanager
+def opened(made: LLMEngine) -> Iterator[Subject]:
+    subject = Subject(made)
+    made.open(subject.news)
+    try:
+        yield subject
+    finally:
+        made.close()
+        subject.news.check()
+
+
+def deceived(made: LLMEngine, vocabulary: int) -> LLMEngine:
+    """Let prompts through that the library refuses, as it could for a reason that we do not know."""
+    limits = replace(made._model.limits, vocab_size=Limit(vocabulary, "the test"))
+    made._model = replace(made._model, limits=limits)
+    return made
+
+
+def arguments(recorder: Recorder, symbol: str) -> list[dict[str, Any]]:
+    return [call.arguments for call in recorder.calls if (call.symbol, call.method) == (symbol, "__init__")]
+
+
+def test_the_tokens_are_the_librarys_own(tmp_path: Path) -> None:
+    with installed(ROW) as recorder, opened(engine(tmp_path)) as subject:
+        ((tokens, _),) = subject.run(subject.request([300, 301], max_new_tokens=12))
+        assert tokens == expected_tokens([300, 301], 12, vocab_size=VOCABULARY)
+        (made,) = arguments(recorder, "tensorrt_llm.LLM")
+    assert made["skip_tokenizer_init"] is True
+    assert made["model"] == str(tmp_path / "model")
+
+
+def test_several_end_tokens_and_a_least_length(tmp_path: Path) -> None:
+    plain = expected_tokens([300, 301], 32, vocab_size=VOCABULARY)
+    first, second = plain[9], plain[4]
+    assert first not in plain[:9]
+    assert second not in plain[:4]
+    with installed(ROW), opened(engine(tmp_path, [first, second])) as subject:
+        by_second, by_first = subject.run(
+            subject.request([300, 301], max_new_tokens=32, ignore_eos=False),
+            subject.request([300, 301], max_new_tokens=32, ignore_eos=False, min_new_tokens=6),
+        )
+    assert by_second[0] == plain[:5]
+    assert by_first[0][:5] == plain[:5]
+    assert len(by_first[0]) >= 6
+    assert {by_second[1], by_first[1]} == {by_second[1]}
+
+
+def test_beams_give_the_best_one_at_the_end(tmp_path: Path) -> None:
+    with installed(ROW) as recorder, opened(engine(tmp_path, max_beam_width=2)) as subject:
+        request = subject.request([300, 301], num_beams=2, max_new_tokens=6)
+        ((tokens, finish),) = subject.run(request)
+        assert (len(tokens), finish, subject.news.chunks(request.id)) == (6, finish, 1)
+        (call,) = [c for c in recorder.calls if c.method == "generate_async"]
+        assert call.arguments["streaming"] is False
+        refused = subject.request([300], num_beams=1)
+        subject.run(refused)
+        assert "num_beams is 1" in str(subject.news.error(refused.id))
+
+
+def test_a_request_that_fails_alone(tmp_path: Path) -> None:
+    with installed(ROW), opened(deceived(engine(tmp_path), 10_000)) as subject:
+        bad, good = subject.request([300, 9_000]), subject.request([300], max_new_tokens=64)
+        assert subject.run(good, bad)[0][0] == expected_tokens([300], 64, vocab_size=VOCABULARY)
+        error = subject.news.error(bad.id)
+        assert isinstance(error, GenerationFailed)
+        assert "9000" not in str(error)
+        assert subject.run(subject.request([301]))[0][1] is not None
+        assert not subject.news.deaths
+
+
+def test_a_request_that_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = llm_run.sampling_values
+
+    def wrong(request: Any, *others: Any) -> dict[str, Any]:
+        values = real(request, *others)
+        return {**values, "logprobs": 5} if request.sampling.logprobs else values
+
+    monkeypatch.setattr(llm_run, "sampling_values", wrong)
+    with installed(ROW), opened(engine(tmp_path)) as subject:
+        bad, good = subject.request([300], logprobs=True), subject.request([300])
+        subject.run(bad, good)
+        assert isinstance(subject.news.error(bad.id), GenerationFailed)
+        assert subject.news.error(good.id) is None
+
+
+def test_a_step_that_fails_takes_everybody_and_the_engine(tmp_path: Path) -> None:
+    faults = [{"stage": "step", "kind": "raise", "after": 3}]
+    with installed(ROW, faults=faults), opened(engine(tmp_path)) as subject:
+        requests = [subject.request([300 + i], max_new_tokens=500) for i in range(4)]
+        subject.engine.submit(requests)
+        subject.news.wait_ended(r.id for r in requests)
+        assert all(isinstance(subject.news.error(r.id), EngineRestarting) for r in requests)
+        subject.news.wait_dead()
+        late = subject.request([300])
+        subject.run(late)
+        assert isinstance(subject.news.error(late.id), EngineRestarting)
+        assert len(subject.news.deaths) == 1
+
+
+def test_one_request_alone_in_a_step_that_fails(tmp_path: Path) -> None:
+    faults = [{"stage": "step", "kind": "raise", "after": 3}]
+    with installed(ROW, faults=faults), opened(engine(tmp_path)) as subject:
+        request = subject.request([300], max_new_tokens=500)
+        subject.run(request)
+        assert isinstance(subject.news.error(request.id), EngineRestarting)
+        subject.news.wait_dead()
+
+
+def test_an_engine_that_makes_no_progress_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(llm_open, "SHUTDOWN_SECONDS", 0.2)
+    faults = [{"stage": "step", "kind": "hang", "after": 3, "seconds": 4}]
+    with installed(ROW, faults=faults), opened(engine(tmp_path, stall_timeout=1)) as subject:
+        request = subject.request([300], max_new_tokens=500)
+        subject.run(request)
+        assert isinstance(subject.news.error(request.id), EngineRestarting)
+        subject.news.wait_dead()
+    assert "no progress for 1 s (stall_timeout=1)" in caplog.text
+    assert "did not end within" in caplog.text
+
+
+def test_no_memory_and_other_reasons_not_to_open(tmp_path: Path) -> None:
+    with installed(ROW, faults=[{"stage": "open", "kind": "oom"}]):
+        subject = Subject(engine(tmp_path))
+        with pytest.raises(OutOfMemory) as caught:
+            subject.engine.open(subject.news)
+        for option in ("max_rolling_batch_size", "kv_cache_free_gpu_mem_fraction", "tensor_parallel_degree"):
+            assert option in str(caught.value)
+    with installed(ROW, faults=[{"stage": "open", "kind": "raise", "message": "no such kernel"}]):
+        subject = Subject(engine(tmp_path))
+        with pytest.raises(LoadError, match="TensorRT-LLM cannot open a tiny llama: no such kernel"):
+            subject.engine.open(subject.news)
+        subject.engine.close()
