@@ -271,7 +271,7 @@ class EngineSuite:
         assert subject.run(subject.request([300]))[0] == subject.news.outcome(done)
 
     def test_stats_follow_the_load(self, harness: Harness, subject: Subject) -> None:
-        fitting = harness.kv_tokens // 4 - 8
+        fitting = min(240, harness.kv_tokens // 4 - 8)
         requests = [subject.request([300 + i], max_new_tokens=fitting) for i in range(4)]
         subject.engine.submit(requests)
         eventually(lambda: subject.engine.stats().running == 4, "four running sequences")
