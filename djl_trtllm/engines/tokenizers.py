@@ -30,6 +30,7 @@ FAST = "tokenizer.json"
 _SLOW = ("vocab.json", "vocab.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
 _SLOW_PATTERNS = ("tokenization_*.py", "*.tiktoken")
 _READ = ("config.json", "generation_config.json", *TOKENIZER_FILES)
+_RECIPE = ("slow_tokenizer.py", "text_facts.py")
 _LIBRARIES = ("transformers", "tokenizers", "sentencepiece", "tiktoken")
 
 
@@ -86,7 +87,7 @@ def _converted(
         inputs=digests([(file.name, file) for file in files], Memory(memory)),
         options={"trust_remote_code": code},
         versions={
-            "recipe": inputs.recipe([Path(process.__file__).with_name("text_facts.py")]),
+            "recipe": inputs.recipe(Path(process.__file__).with_name(name) for name in _RECIPE),
             **{name: inputs.version(name) for name in _LIBRARIES},
         },
         device="any",

@@ -26,6 +26,8 @@ TOKENIZER_FILES = (
     "tokenizer.model",
     "spiece.model",
     "sentencepiece.bpe.model",
+    "qwen.tiktoken",
+    "ice_text.model",
     "chat_template.jinja",
     "chat_template.json",
 )

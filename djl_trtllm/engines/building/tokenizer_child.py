@@ -28,12 +28,14 @@ class TokenizerJob(msgspec.Struct, frozen=True):
 def convert(job: TokenizerJob, reporter: Reporter) -> None:
     """Do one job. Whatever else is written lies below the directory `job.out`/scratch, which must exist."""
     reporter.stage("converting the tokenizer")
-    from djl_trtllm.engines.building import text_facts
+    from djl_trtllm.engines.building import slow_tokenizer, text_facts
 
     out = Path(job.out)
     directory = Path(job.tokenizer)
     if job.hide_config:
         directory = _without_config(directory, out / SCRATCH / "tokenizer")
+    work = out / SCRATCH / "converted"
+    directory = slow_tokenizer.prepared(directory, work, trust_remote_code=job.trust_remote_code)
     text = Text(job.origin, str(directory), job.trust_remote_code)
     text_facts.write(text, Path(job.source), out, reporter.note)
 

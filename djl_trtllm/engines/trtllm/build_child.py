@@ -41,12 +41,13 @@ def run_part(job: Job, progress: Progress) -> None:
 
 
 def _write_text(job: Job, progress: Progress) -> None:
-    from djl_trtllm.engines.building import text_facts
+    from djl_trtllm.engines.building import slow_tokenizer, text_facts
 
     assert job.text is not None  # noqa: S101 - the caller has looked
-    text = text_facts.Text(
-        job.origin, job.text.tokenizer, job.text.trust_remote_code, job.text.position_factor
-    )
+    trusted = job.text.trust_remote_code
+    work = Path(job.source).with_name("tokenizer")
+    directory = slow_tokenizer.prepared(Path(job.text.tokenizer), work, trust_remote_code=trusted)
+    text = text_facts.Text(job.origin, str(directory), trusted, job.text.position_factor)
     note = progress.note if isinstance(progress, Reporter) else lambda _: None
     text_facts.write(text, Path(job.source), Path(job.out), note)
 

@@ -31,6 +31,7 @@ _RECIPE = (
     "scratch.py",
     "weight_files.py",
     "../building/calibration.py",
+    "../building/slow_tokenizer.py",
     "../building/text_facts.py",
 )
 """The files whose code decides what a build writes. Which arguments it passes is in the key by itself."""

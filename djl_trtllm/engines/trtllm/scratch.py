@@ -22,6 +22,7 @@ from djl_trtllm.errors import UnsupportedModel
 from djl_trtllm.model.checkpoint import CONFIG, TOKENIZER_FILES, WEIGHTS_INDEX, build_files
 
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
+_GENERATION = "generation_config.json"
 _TOKENIZER_CONFIG = "tokenizer_config.json"
 
 
@@ -69,6 +70,9 @@ def prepare(wanted: Wanted, directory: Path, progress: Progress) -> None:
     config = spelled_for(patched(spelled_for(config, wanted.release), wanted.patch), wanted.release)
     (directory / CONFIG).write_text(json.dumps(config, indent=1), encoding="utf-8")
     _tokenizer(wanted, files, directory)
+    if kind.name.startswith("qwen") and not (directory / _GENERATION).exists():
+        # The SmoothQuant of Qwen at 0.14 opens it without a look whether it is there.
+        (directory / _GENERATION).write_text("{}", encoding="utf-8")
 
 
 def _shards(

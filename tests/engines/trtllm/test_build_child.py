@@ -144,6 +144,12 @@ def test_a_variant_reaches_modelopt_through_the_path(tmp_path: Path) -> None:
     assert call.arguments["gpt_variant"] == "gpt2"
 
 
+@pytest.mark.parametrize("row", ["0.12.0", "0.14.0"])
+def test_smoothquant_of_qwen_finds_every_file_it_opens(tmp_path: Path, row: str) -> None:
+    with library(row):
+        assert (build(tmp_path, "qwen2", quantize="smoothquant") / "rank0.engine").exists()
+
+
 def test_plugins_are_set_on_a_fresh_config_of_their_own(tmp_path: Path) -> None:
     for number, tokens in enumerate((64, 32)):
         (tmp_path / str(number)).mkdir()
@@ -153,6 +159,13 @@ def test_plugins_are_set_on_a_fresh_config_of_their_own(tmp_path: Path) -> None:
             )
         plugins = json.loads((out / "config.json").read_text())["build_config"]["plugin_config"]
         assert (plugins["tokens_per_block"], plugins["use_paged_context_fmha"]) == (tokens, not number)
+
+
+@pytest.mark.parametrize("row", ["0.8.0", "0.14.0", "1.2~"])
+def test_the_type_of_the_logits_is_set_on_the_model(tmp_path: Path, row: str) -> None:
+    with library(row):
+        out = build(tmp_path, "llama", logits_dtype="fp16")
+    assert json.loads((out / "config.json").read_text())["pretrained_config"]["logits_dtype"] == "float16"
 
 
 def test_a_tied_model_is_built_where_the_library_alone_fails(tmp_path: Path) -> None:

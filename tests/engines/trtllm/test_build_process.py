@@ -121,6 +121,7 @@ def test_a_second_load_is_a_hit_and_asks_the_library_nothing(
     monkeypatch.setattr(gpus, "devices", lambda: [Gpu("NVIDIA A10G", "8.6", 24 << 30)])
     first = load(tiny.checkpoint("llama"), tmp_path / "cache")
     assert not first.hit
+    TensorRTLLM().check(first, Options(max_input_len=64, max_output_len=64), 1)
     assert {path.name for path in first.path.iterdir()} >= {
         "rank0.engine",
         "config.json",

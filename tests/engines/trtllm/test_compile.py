@@ -42,7 +42,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Checkpoint:
-    return checkpoint.read(raw_checkpoints.write(tmp_path / "m", LLAMA, llama_shapes()), "my model")
+    config = {**LLAMA, "num_hidden_layers": 2}
+    return checkpoint.read(raw_checkpoints.write(tmp_path / "m", config, llama_shapes(2)), "my model")
 
 
 @pytest.fixture
@@ -143,7 +144,10 @@ def test_the_key_follows_content_version_gpu_and_ranks(
     staged = planned(model, cache, 2, tensor_parallel_degree=1, pipeline_parallel_degree=2)
     assert (two.extra, staged.extra) == ({"tp": 2, "pp": 1}, {"tp": 1, "pp": 2})
     machine.gpus = (A10G, L4)
-    assert planned(model, cache).device == "NVIDIA A10G (compute capability 8.6), NVIDIA L4 (compute capability 8.9)"
+    assert (
+        planned(model, cache).device
+        == "NVIDIA A10G (compute capability 8.6), NVIDIA L4 (compute capability 8.9)"
+    )
     machine.gpus, machine.release = (L4,), Release.of("0.16.0")
     assert planned(model, cache).versions["tensorrt_llm"] == "0.16.0"
 

@@ -192,3 +192,15 @@ def test_the_first_release_is_told_the_rotary_base_in_its_own_word(tmp_path: Pat
     source = raw_checkpoints.write(tmp_path / "m", {**LLAMA, "rope_theta": 1e6}, llama_shapes())
     made = prepared(source, tmp_path / "out", {"rope_theta": 2e6}, release=Release(0, 8))
     assert config_of(made)["rotary_base"] == 2e6
+
+
+@pytest.mark.parametrize("own", [None, '{"eos_token_id": 5}'])
+def test_a_qwen_always_has_the_generation_config_that_its_smoothquant_opens(
+    tmp_path: Path, own: str | None
+) -> None:
+    config = {**LLAMA, "model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"]}
+    source = raw_checkpoints.write(tmp_path / "m", config, llama_shapes())
+    if own is not None:
+        (source / "generation_config.json").write_text(own)
+    made = prepared(source, tmp_path / "out")
+    assert (made / "generation_config.json").read_text() == (own or "{}")
