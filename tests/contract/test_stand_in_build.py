@@ -246,6 +246,22 @@ def test_before_0_9_a_model_is_built_by_the_command(llama: Path, tmp_path: Path)
     assert json.loads((tmp_path / "e" / "config.json").read_text())["pretrained_config"]["world_size"] == 1
 
 
+def test_before_0_9_every_rank_is_rank_0_until_it_is_told(llama: Path, tmp_path: Path) -> None:
+    with library("0.8.0", strict_device=False) as lib:
+        for told in (False, True):
+            mapping = lib.mapping(2, 1)
+            model = lib.cls("llama").from_hugging_face(
+                hf_model_dir=str(llama), dtype="float16", mapping=mapping
+            )
+            if told:
+                model.config.set_rank(rank=1)
+            limits = lib.get("builder", "BuildConfig")(max_input_len=64, max_output_len=64)
+            engine = lib.get("commands.build", "build_model")(model=model, build_config=limits)
+            engine.save(engine_dir=str(tmp_path / str(told)))
+    assert (tmp_path / "False" / "rank0.engine").exists()
+    assert (tmp_path / "True" / "rank1.engine").exists()
+
+
 def test_a_model_is_built_once(llama: Path) -> None:
     with library() as lib:
         model = lib.model(llama)

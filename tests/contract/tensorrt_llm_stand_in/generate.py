@@ -58,7 +58,7 @@ def _one(library: Library, symbol: str, entry: Entry) -> None:
 
 
 def _class(library: Library, symbol: str) -> type[Shell]:
-    spec = spec_of(symbol, library.entries)
+    spec = spec_of(symbol, library.row)
     members: dict[str, Any] = {name: attribute_property(name) for name in spec.attributes}
     for name, overloads in spec.methods.items():
         make = class_method if name in spec.class_methods else method

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.contract.tensorrt_llm_stand_in import rows
 from tests.contract.tensorrt_llm_stand_in.rows import Entry, Row, overloads
 from tests.contract.tensorrt_llm_stand_in.signature import Argument, Overload
 
@@ -41,8 +43,10 @@ class Spec:
         return self.symbol.rsplit(".", 1)[-1]
 
 
-def spec_of(symbol: str, row: Row) -> Spec:
-    """Read the entry of a class, the methods it inherits among its own."""
+@functools.cache
+def spec_of(symbol: str, row_name: str) -> Spec:
+    """Read the entry of a class in a row, the methods it inherits among its own."""
+    row = rows.row(row_name)
     entry = row[symbol]
     methods, class_methods, async_methods = _methods(entry, row)
     constructors = parse(entry["init"])

@@ -60,6 +60,9 @@ class Model:
         if keywords.get("load_by_shard") and name == "FalconForCausalLM" and library.minor <= (0, 13):
             raise TypeError("load_weights_from_hf_by_shard() takes 2 positional arguments but 3 were given")
         converted = convert(library, name, directory, dtype, mapping, quant_config, keywords)
+        if library.minor < (0, 9):
+            # Every rank's model says rank 0 until its config's `set_rank` is called.
+            converted.config["mapping"]["rank"] = 0
         return model(context, converted.config, converted.digest(rank))
 
     @classmethod
