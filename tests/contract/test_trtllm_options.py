@@ -35,6 +35,10 @@ from tests.contract.option_run import Outcome as Came
 from tests.contract.tensorrt_llm_stand_in import ROWS, version
 
 CASES = (*INDEPENDENT, *BY_FAMILY)
+SNAPSHOTS = frozenset(("0.12a~", "0.12b~", "0.14.0~"))
+FEW = frozenset(("llama", "qwen2", "falcon", "chatglm3", "gpt2", "baichuan-7b"))
+"""Development snapshots differ from the releases around them in little, and are walked with these only."""
+
 SCALING = ("rotary_scaling_type", "rotary_scaling_factor")
 BUILT_ALREADY = {
     "dtype": "fp16",
@@ -94,7 +98,7 @@ def planned(row: str) -> Iterator[tuple[Case, str, Outcome]]:
     """Yield each case of a row with its architecture and what must come of it."""
     for case in CASES:
         for family in case.families:
-            if compiles(row, family):
+            if compiles(row, family) and (row not in SNAPSHOTS or family in FEW):
                 yield case, family, expected(case, row, family)
 
 

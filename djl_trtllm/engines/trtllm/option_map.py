@@ -136,7 +136,7 @@ def _built_already(s: Situation) -> Iterator[str]:
 
 def _fixed(s: Situation, kind: Family, places: Places) -> None:
     places["Mapping"]["world_size"] = s.tp * s.pp
-    if kind.on_cpu and not s.calibrated and s.minor >= (0, 9):
+    if kind.on_cpu and not s.calibrated and s.minor >= ((0, 9) if kind.llama else (0, 12)):
         # With device_map=auto each rank would spread the model over all GPUs.
         places.setdefault("from_hugging_face", {})["load_model_on_cpu"] = True
 
