@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,9 @@ import pytest
 from tests.contract.stand_in_rank import PROMPTS
 from tests.contract.tensorrt_llm_stand_in import environment, expected_tokens, write_engine
 from tests.contract.tensorrt_llm_stand_in.behaviours import tokens
-from tests.contract.tensorrt_llm_stand_in.behaviours.wire import alive
-from tests.contract.tensorrt_llm_stand_in.behaviours.world import joined, share
+from tests.contract.tensorrt_llm_stand_in.behaviours.scheduler import StepFailed
+from tests.contract.tensorrt_llm_stand_in.behaviours.wire import PeerGone, alive
+from tests.contract.tensorrt_llm_stand_in.behaviours.world import Follower, Leader, Peer, joined, share
 
 MPIRUN = Path(sys.executable).parent / "mpirun"
 WANT = [expected_tokens(prompt, 20, vocab_size=1000) for prompt in PROMPTS]
@@ -77,6 +80,81 @@ def test_a_token_needs_the_share_of_every_rank(world: int) -> None:
         assert not others or all(a != b for a, b in zip(joined(others), whole, strict=True))
     if world > 1:
         assert joined([shares[0], *shares[:-1]]) != whole
+
+
+class Pair:
+    """One end of a wire between two threads that stand for ranks."""
+
+    size = 2
+
+    def __init__(self, rank: int, inbox: queue.Queue[Any], outbox: queue.Queue[Any]) -> None:
+        self.rank = rank
+        self._inbox, self._outbox = inbox, outbox
+
+    def others(self) -> list[int]:
+        return [1 - self.rank]
+
+    def send(self, rank: int, message: object) -> None:
+        self._outbox.put(message)
+
+    def receive(self, rank: int) -> Any:
+        message = self._inbox.get(timeout=5)
+        if message == "gone":
+            raise PeerGone(rank)
+        return message
+
+
+@pytest.fixture
+def wires() -> tuple[Any, Any]:
+    first: queue.Queue[Any] = queue.Queue()
+    second: queue.Queue[Any] = queue.Queue()
+    return Pair(0, first, second), Pair(1, second, first)
+
+
+WANTED = [(7, 0), (7, 1)]
+WHOLE = [tokens.bits(7, 0), tokens.bits(7, 1)]
+
+
+def test_a_follower_serves_until_the_leader_ends(wires: tuple[Any, Any]) -> None:
+    trips = iter([None, RuntimeError("out of memory"), None])
+
+    def trip() -> None:
+        fault = next(trips)
+        if fault is not None:
+            raise fault
+
+    follower, leader = Follower(wires[1], trip), Leader(wires[0])
+    assert leader.draw([]) == []
+    assert leader.draw(WANTED) == WHOLE
+    with pytest.raises(StepFailed, match=r"\[rank 1\] out of memory"):
+        leader.draw(WANTED)
+    assert leader.draw(WANTED) == WHOLE
+    leader.close()
+    follower.close()
+
+
+def test_a_leader_that_is_gone_shows_at_the_follower(wires: tuple[Any, Any]) -> None:
+    follower = Follower(wires[1], lambda: None)
+    wires[0].send(1, "gone")
+    with pytest.raises(RuntimeError, match="rank 0 is gone"):
+        follower.close()
+    wires[1].send(0, "gone")
+    with pytest.raises(StepFailed, match="rank 1 is gone"):
+        Leader(wires[0]).draw(WANTED)
+    wires[1].send(0, "gone")
+    Leader(wires[0]).close()
+
+
+def test_peers_have_to_want_the_same(wires: tuple[Any, Any]) -> None:
+    def both(first: Any, second: Any) -> list[Any]:
+        with ThreadPoolExecutor(2) as pool:
+            calls = [pool.submit(Peer(w).draw, x) for w, x in zip(wires, (first, second), strict=True)]
+            return [call.exception() or call.result() for call in calls]
+
+    assert both(WANTED, WANTED) == [WHOLE, WHOLE]
+    assert [str(error) for error in both(WANTED, WANTED[:1])] == [
+        "[TensorRT-LLM][ERROR] ranks have different requests"
+    ] * 2
 
 
 def test_a_process_that_is_gone_is_noticed() -> None:

@@ -2,6 +2,9 @@
 
 Rules taken from the sources of 0.9 to 1.2 and their documentation. Where the real one would crash (a call after
 `shutdown`), this one raises.
+
+Knobs: `step` (seconds of a step), `kv_tokens` (what the memory of the pretended GPU holds, of which the KV cache gets
+its fraction), `irregular` (False: each step gives each request exactly one token).
 """
 
 from __future__ import annotations

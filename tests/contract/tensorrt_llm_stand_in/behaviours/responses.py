@@ -66,7 +66,7 @@ class Answers:
             "is_sequence_final": news.final,
             "sequence_index": news.strand.index,
             "output_token_ids": [self._tokens(job, lane, echo, all_tokens, cancelled) for lane in lanes],
-            "finish_reasons": [self._reason(lane.end) for lane in lanes] if self._reasons else None,
+            "finish_reasons": self._finished(lanes) if self._reasons else None,
             "cum_log_probs": [sum(lane.log_probs) for lane in lanes] if log_probs else None,
             "log_probs": [lane.log_probs for lane in lanes] if log_probs else None,
             "decoding_iter": job.generated,
@@ -96,6 +96,8 @@ class Answers:
             return lane.tokens[lane.told :]
         return [*job.prompt, *lane.tokens] if echo and not job.streaming else list(lane.tokens)
 
-    def _reason(self, end: End) -> Any:
-        names: Sequence[str] = [member.name for member in self._reasons]
-        return self._reasons[end.name if end.name in names else "NOT_FINISHED"]
+    def _finished(self, lanes: Sequence[Lane]) -> list[Any]:
+        """Return why each beam ended; the library tells it for single beams only (executor.h)."""
+        names = [member.name for member in self._reasons]
+        ends = [lane.end.name if len(lanes) == 1 else "" for lane in lanes]
+        return [self._reasons[end if end in names else "NOT_FINISHED"] for end in ends]
