@@ -99,6 +99,16 @@ def test_a_fault_can_wait_and_end() -> None:
             Faults([wrong])
 
 
+def test_a_fault_can_happen_once_whatever_the_process(tmp_path: Path) -> None:
+    from tests.contract.tensorrt_llm_stand_in.faults import Faults
+
+    fault = {"stage": "build", "kind": "raise", "once": str(tmp_path / "happened")}
+    with pytest.raises(RuntimeError):
+        Faults([fault]).trip("build", 0)
+    Faults([fault]).trip("build", 0)
+    assert (tmp_path / "happened").exists()
+
+
 def torch(**cuda: Any) -> ModuleType:
     made = ModuleType("torch")
     made.cuda = SimpleNamespace(set_device=None, device_count=lambda: 0, **cuda)  # type: ignore[attr-defined]

@@ -1,6 +1,6 @@
 """Faults that a test injects: an environment tells which rank fails at which stage and how.
 
-A fault is `{"stage": ..., "kind": ..., "rank": 0, "after": 0, "times": 1, "seconds": 3600, "message": "..."}`:
+A fault is `{"stage": ..., "kind": ...}` with any of the other keys:
 
 | key | meaning |
 |---|---|
@@ -9,6 +9,7 @@ A fault is `{"stage": ..., "kind": ..., "rank": 0, "after": 0, "times": 1, "seco
 | rank | the rank that fails; absent: every rank |
 | after | how many times the stage goes well first (0) |
 | times | how often it fails (absent: always) |
+| once | a path: the fault makes that file and happens no more where it is there, in any process |
 | seconds | how long `hang` lasts (3600) |
 """
 
@@ -21,11 +22,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 STAGES = ("convert", "quantize", "load", "build", "save", "open", "step")
 KINDS = ("oom", "raise", "exit", "kill", "hang")
-KEYS = {"stage", "kind", "rank", "after", "times", "seconds", "message"}
+KEYS = {"stage", "kind", "rank", "after", "times", "once", "seconds", "message"}
 
 OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU {rank} has a total capacity of 22.04 GiB"
 
@@ -50,8 +52,19 @@ class Faults:
             with self._lock:
                 turn = self._passed[number] - fault.get("after", 0)
                 self._passed[number] += 1
-            if turn >= 0 and turn < fault.get("times", turn + 1):
+            if turn >= 0 and turn < fault.get("times", turn + 1) and first(fault.get("once")):
                 fail(fault, rank)
+
+
+def first(mark: str | None) -> bool:
+    """Say whether no process has been here before; True without a mark."""
+    if mark is None:
+        return True
+    try:
+        Path(mark).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 def fail(fault: Mapping[str, Any], rank: int) -> None:
