@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from djl_trtllm.compile import disk
-from djl_trtllm.core import Checkpoint, Progress, Team
+from djl_trtllm.compile.cache import CacheSettings, ensure
+from djl_trtllm.compile.plan import key
+from djl_trtllm.core import Checkpoint, CompiledModel, Progress, Team
 from djl_trtllm.engines.trtllm import compile as trtllm_compile
 from djl_trtllm.engines.trtllm import gpus, neutral, versions
 from djl_trtllm.engines.trtllm.build_job import Job
@@ -228,3 +230,38 @@ def test_a_defect_of_ours_is_an_error_on_all_and_no_rank_waits(model: Checkpoint
     raised = together(2, work)
     assert isinstance(raised[0], CompileError)
     assert "KeyError" in str(raised[1])
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_build_that_fails_leaves_nothing_in_the_cache(
+    model: Checkpoint, tmp_path: Path, failing: int
+) -> None:
+    settings = CacheSettings(tmp_path / "cache")
+    options = Options(cache_dir=str(tmp_path / "cache"), quantize="awq")
+    jobs = Jobs()
+
+    def run(job: Job, options: Options, progress: Progress, check: Callable[[], None]) -> None:
+        jobs(job, options, progress, check)
+        if job.calibration is None and job.rank != failing:
+            other_done.set()
+        elif job.calibration is None:
+            assert other_done.wait(20)
+            raise CompileError("no luck")
+
+    other_done = threading.Event()
+    plan = trtllm_compile.plan(model, options, 2)
+
+    def work(team: ThreadTeam, run: RunJob) -> None:
+        def part(out: Path, progress: Progress) -> None:
+            trtllm_compile.build(model, options, team, out, progress, run)
+
+        found.append(ensure(plan, team, part, settings, Stages()))
+
+    found: list[CompiledModel] = []
+    assert all("no luck" in str(error) for error in together(2, lambda team: work(team, run)))
+    for place in ("building", "artifacts"):
+        assert list((tmp_path / "cache" / place).iterdir()) == []
+    assert together(2, lambda team: work(team, jobs)) == [None, None]
+    assert {one.path.name for one in found} == {key(plan)}
+    files = {path.name for path in found[0].path.iterdir()}
+    assert files == {"rank0.engine", "rank1.engine", "manifest.json"}
