@@ -242,11 +242,14 @@ def _facts(
         "hidden_size": _KV_HEADS * _HEAD,
         "dtype": "float16",
     }
-    (scratch / "config.json").write_text(json.dumps({"pretrained_config": pretrained}), encoding="utf-8")
+    place = scratch / "engine"
+    if not place.exists():
+        place.mkdir()
+        (place / "config.json").write_text(json.dumps({"pretrained_config": pretrained}), encoding="utf-8")
     limits = build["BuildConfig"]
     mapping = build["Mapping"]
     return EngineFacts(
-        path=scratch,
+        path=place,
         version=str(release),
         architecture=family(checkpoint).map_key,
         dtype="float16",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import copy
+import functools
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -104,10 +106,8 @@ class Library:
         """Return what evaluates defaults that stand in the entry of `near`."""
 
         def value(text: str) -> Any:
-            try:
-                return ast.literal_eval(text)
-            except (ValueError, SyntaxError):
-                return self._symbolic(text, near)
+            known, literal = _literal(text)
+            return copy.copy(literal) if known else self._symbolic(text, near)
 
         return value
 
@@ -131,6 +131,15 @@ class Library:
     def _one(self, name: str, near: str) -> Any:
         found = self.find(near)(name)
         return found[0] if isinstance(found, tuple) else found
+
+
+@functools.cache
+def _literal(text: str) -> tuple[bool, Any]:
+    """Whether a text is a literal, and its value."""
+    try:
+        return True, ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return False, None
 
 
 def _distance(path: str, module: str) -> tuple[int, int]:
