@@ -31,12 +31,22 @@ LOGGING_ARGUMENTS = re.compile(r"Arguments: \((.+),\)")
 """Where DJL 0.25.0 shows a handler's exception: its own call of logging.exception fails, and logging reports that."""
 
 
+NOT_LOADED = "ERROR djl_trtllm the model was not loaded: "
+MPIRUN_NOTICED = re.compile(r"(?:prterun|mpirun) noticed that (process rank \d+) .* exited on")
+"""What mpirun says of a rank that was killed; the signal stands in the next line (Open MPI 4.1 and 5.0)."""
+
+
 class Reader:
-    """Turns log lines into lines for a person. `failure` is the last Python exception that a worker printed."""
+    """Turns log lines into lines for a person.
+
+    `failure` is what a worker said last of why it fails: its exception, the reason why it did not load the model, or
+    what mpirun saw of its end.
+    """
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._tracebacks: dict[str, list[str]] = {}
+        self._killed = ""
         self.failure = ""
 
     def line(self, line: str) -> None:
@@ -69,9 +79,19 @@ class Reader:
         elif text == DIED or text.startswith("Traceback "):
             self._tracebacks[stream] = [text]
         elif text.strip() and not WORKER_CHATTER.match(text):
-            if logged := LOGGING_ARGUMENTS.fullmatch(text):
-                self.failure = logged[1]
+            self._note(who, text)
             self._say(f"{who}: {text}")
+
+    def _note(self, who: str, text: str) -> None:
+        """Remember why a worker fails, where this line says so."""
+        if logged := LOGGING_ARGUMENTS.fullmatch(text):
+            self.failure = logged[1]
+        elif text.startswith(NOT_LOADED) and (who == "worker" or not self.failure):
+            self.failure = text.removeprefix(NOT_LOADED)
+        elif self._killed:
+            self.failure, self._killed = f"{self._killed} exited on {text.strip()}", ""
+        elif noticed := MPIRUN_NOTICED.search(text):
+            self._killed = noticed[1]
 
 
 class JavaLog:

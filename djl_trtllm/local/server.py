@@ -24,8 +24,8 @@ from djl_trtllm.local.java_log import JavaLog
 Say = Callable[[str], None]
 
 EXAMPLE_BODY = '{"inputs": "Once upon a time", "parameters": {"max_new_tokens": 60}, "stream": true}'
-NO_NEWS = ("invoke handler failure", "prediction failure")
-"""What DJL makes of an exception in a load call: 0.34.0 and 0.25.0."""
+NO_NEWS = ("invoke handler failure", "prediction failure", "OOM")
+"""What DJL makes of an exception in a load call, 0.34.0 and 0.25.0, and of an answer with status 507."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,23 @@ def test_the_exception_that_djl_0_25_fails_to_log():
     assert failure == "ValueError('no luck')"
 
 
+def test_why_a_model_was_not_loaded_is_remembered_in_the_words_of_rank_0():
+    _, failure = read(
+        "INFO W-1-m-stdout: [1,0]<stdout>: ERROR djl_trtllm the model was not loaded: Rank 1 failed: Out of memory.\n"
+        "INFO W-1-m-stdout: [1,1]<stdout>: ERROR djl_trtllm the model was not loaded: Out of memory.\n"
+    )
+    assert failure == "Rank 1 failed: Out of memory."
+
+
+def test_what_mpirun_saw_of_a_killed_rank_is_remembered():
+    _, failure = read(
+        "WARN W-1-m-stderr: prterun noticed that process rank 1 with PID 123 on node vm exited on\n"
+        "WARN W-1-m-stderr: signal 9 (Killed).\n"
+        "WARN W-1-m-stderr: ------\n"
+    )
+    assert failure == "process rank 1 exited on signal 9 (Killed)."
+
+
 def test_the_pipe():
     said: list[str] = []
     log = JavaLog(said.append)
