@@ -55,7 +55,7 @@ def prepare(wanted: Wanted, directory: Path, progress: Progress) -> None:
     directory.mkdir(parents=True)
     kind = family(wanted.checkpoint)
     config = dict(wanted.checkpoint.config)
-    files = build_files(wanted.checkpoint, code=wanted.code)
+    files = _indexed(build_files(wanted.checkpoint, code=wanted.code))
     shards = _shards(kind, config, files, wanted.checkpoint.origin)
     if shards is None:
         _link((file for file in files if _is_weight(file)), directory)
@@ -73,6 +73,15 @@ def prepare(wanted: Wanted, directory: Path, progress: Progress) -> None:
     if kind.name.startswith("qwen") and not (directory / _GENERATION).exists():
         # The SmoothQuant of Qwen at 0.14 opens it without a look whether it is there.
         (directory / _GENERATION).write_text("{}", encoding="utf-8")
+
+
+def _indexed(files: Sequence[Path]) -> Sequence[Path]:
+    """Leave out weights that the index does not name, as the second copy in another layout that Mistral puts beside."""
+    index = next((file for file in files if file.name == WEIGHTS_INDEX), None)
+    if index is None:
+        return files
+    named = set(json.loads(index.read_bytes())["weight_map"].values())
+    return [file for file in files if file.suffix != ".safetensors" or file.name in named]
 
 
 def _shards(

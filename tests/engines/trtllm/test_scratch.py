@@ -61,6 +61,19 @@ def test_weights_are_links_and_the_config_is_patched(tmp_path: Path) -> None:
     }
 
 
+def test_weights_beside_those_of_the_index_are_left_out(tmp_path: Path) -> None:
+    shapes = llama_shapes()
+    first = dict(list(shapes.items())[:3])
+    rest = {name: shape for name, shape in shapes.items() if name not in first}
+    source = raw_checkpoints.write(tmp_path / "m", LLAMA, first, rest)
+    (source / "consolidated.safetensors").write_bytes(
+        raw_checkpoints.safetensors({"tok_embeddings.weight": (2,)})
+    )
+    made = prepared(source, tmp_path / "out")
+    assert len(list(made.glob("*.safetensors"))) == 2
+    assert "tok_embeddings.weight" not in raw_checkpoints.all_tensors(made)
+
+
 def test_pickled_weights_are_linked_and_nothing_else_that_ends_so(tmp_path: Path) -> None:
     source = raw_checkpoints.write(tmp_path / "m", LLAMA)
     for name in ("pytorch_model-00001-of-00001.bin", "pytorch_model.bin.index.json", "training_args.bin"):
