@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from djl_trtllm.compile import manifest
+from djl_trtllm.engines.tokenizers import has_tokenizer
 from djl_trtllm.engines.trtllm.engine_files import EngineFacts, read
 from djl_trtllm.engines.trtllm.versions import Release
 from djl_trtllm.errors import ArtifactError
@@ -37,11 +38,18 @@ class Device(Protocol):
 
 
 def check(
-    path: Path, options: Options, world: int, release: Release | None, devices: Sequence[Device]
+    path: Path,
+    options: Options,
+    world: int,
+    release: Release | None,
+    devices: Sequence[Device],
+    *,
+    text: Path | None = None,
 ) -> EngineFacts:
     """Return the facts of the engines at `path`; `ArtifactError` with every reason why `world` ranks cannot run them.
 
     `devices` are the GPUs of this machine; empty where they could not be asked, and then nothing is said of them.
+    `text` is where the tokenizer should be; None where option.tokenizer names another place.
     """
     problems: list[str] = []
     facts = None
@@ -54,6 +62,11 @@ def check(
         problems += _world_problems(facts, options, world)
     problems += _file_problems(path, facts.world_size if facts is not None else world)
     problems += _device_problems(path, devices[:world] or devices)
+    if text is not None and not any(has_tokenizer(place) for place in (text, path)):
+        problems.append(
+            f"{text} has no tokenizer: neither tokenizer.json nor tokenizer.model or vocab.json is there. Copy the"
+            " tokenizer's files of the Hugging Face checkpoint there, or name their directory as option.tokenizer."
+        )
     if problems or facts is None:
         raise ArtifactError(*problems)
     return facts

@@ -38,17 +38,18 @@ class TensorRTLLM:
         """Refuse engines of another version, GPU or number of ranks, or with a file missing."""
         from djl_trtllm.engines.trtllm import gpus, prebuilt, versions
 
-        prebuilt.check(model.path, options, world, versions.installed(), gpus.devices())
+        text = model.text_path if options.tokenizer is None else None
+        prebuilt.check(model.path, options, world, versions.installed(), gpus.devices(), text=text)
 
     def engine(self, model: CompiledModel, options: Options, team: Team) -> Engine:
         """Make the engine of rank 0, not yet open. From the second on, opening has a deadline of its own."""
-        from djl_trtllm.engines.trtllm import run
+        from djl_trtllm.engines.trtllm import engine_links, run
 
         again, self._opened = self._opened, True
-        return run.engine(model, options, team, again=again)
+        return run.engine(engine_links.openable(model, options), options, team, again=again)
 
     def follower(self, model: CompiledModel, options: Options, team: Team) -> Follower:
         """Make the part of another rank, not yet open."""
-        from djl_trtllm.engines.trtllm import follower
+        from djl_trtllm.engines.trtllm import engine_links, follower
 
-        return follower.follower(model, options, team)
+        return follower.follower(engine_links.openable(model, options), options, team)

@@ -143,6 +143,17 @@ def test_engines_of_another_gpu(tmp_path: Path) -> None:
     assert "NVIDIA L4" in said
 
 
+def test_a_tokenizer_is_found_beside_the_engines_or_one_level_up(tmp_path: Path) -> None:
+    engines.lmi(tmp_path, engines.config())
+    home, place = tmp_path / "llama", tmp_path / "llama" / "1"
+    with pytest.raises(ArtifactError, match=r"llama has no tokenizer: neither tokenizer\.json"):
+        prebuilt.check(place, Options(), 1, V12, [], text=home)
+    (home / "tokenizer.model").touch()
+    prebuilt.check(place, Options(), 1, V12, [], text=home)
+    (home / "tokenizer.model").rename(place / "tokenizer.json")
+    prebuilt.check(place, Options(), 1, V12, [], text=home)
+
+
 def test_everything_at_once(tmp_path: Path) -> None:
     compiled(tmp_path, "NVIDIA A100-SXM4-40GB (compute capability 8.0)")
     (tmp_path / "rank1.engine").write_bytes(b"")
