@@ -119,6 +119,12 @@ def _against(name: str, why: str, options: Options, team_size: int, machine: Mac
         problems += llm_release_problems(machine.release)
     if name == "trtllm":
         problems += option_map.world_problems(options, team_size)
+        gpus = len(machine.devices)
+        if options.tensor_parallel_degree == "max" and team_size == 1 < gpus:
+            problems.append(
+                f"tensor_parallel_degree=max (from {options.source_of('tensor_parallel_degree')}) means {gpus} GPUs here,"
+                " but one process was started and each runs one GPU. Set engine=MPI, or tensor_parallel_degree=1."
+            )
     elif team_size > 1:
         problems.append(
             f"{said} runs in one process and starts its own workers, but {team_size} MPI ranks were started. Set"

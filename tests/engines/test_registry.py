@@ -140,6 +140,17 @@ def test_a_world_that_does_not_fit_names_both_numbers(monkeypatch: pytest.Monkey
     assert "pipeline_parallel_degree=2 (from serving.properties) does not divide the 3 MPI ranks" in found
 
 
+def test_max_without_ranks_would_leave_gpus_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    on(monkeypatch, "0.12.0", A100, A100)
+    assert problems(1, tensor_parallel_degree="max") == [
+        "tensor_parallel_degree=max (from serving.properties) means 2 GPUs here, but one process was started and each"
+        " runs one GPU. Set engine=MPI, or tensor_parallel_degree=1."
+    ]
+    assert registry.choose(options(tensor_parallel_degree="max"), 2).name == "trtllm"
+    on(monkeypatch, "0.12.0", A100)
+    assert registry.choose(options(tensor_parallel_degree="max"), 1).name == "trtllm"
+
+
 def test_the_pytorch_backend_is_for_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     on(monkeypatch, "1.0.0", A100, A100)
     (found,) = problems(2, runtime="trtllm-pytorch")
