@@ -289,6 +289,38 @@ def test_plugins_from_a_dict_lose_unknown_names(llama: Path) -> None:
         assert plugins.gemm_plugin == "auto"
 
 
+def test_up_to_0_10_plugins_name_the_type(llama: Path) -> None:
+    with library("0.10.0") as lib:
+
+        def built(**plugins: str) -> dict[str, Any]:
+            model = lib.cls("llama").from_hugging_face(hf_model_dir=str(llama), dtype="bfloat16")
+            config = lib.get("plugin", "PluginConfig")(**plugins)
+            limits = lib.get("builder", "BuildConfig")(
+                max_input_len=64, max_output_len=64, plugin_config=config
+            )
+            return dict(lib.build(model, limits).config.to_dict()["build_config"]["plugin_config"])
+
+        with pytest.raises(KeyError, match="auto"):
+            built(gemm_plugin="auto")
+        with pytest.raises(RuntimeError, match="gpt_attention_plugin"):
+            built(gemm_plugin="bfloat16")
+        assert built(gemm_plugin="bfloat16", gpt_attention_plugin="bfloat16")["gemm_plugin"] == "bfloat16"
+
+
+def test_the_setters_of_older_plugin_configs() -> None:
+    with library("0.10.0") as lib:
+        config = lib.get("plugin", "PluginConfig")()
+        config.set_gemm_plugin(dtype="bfloat16").set_paged_context_fmha()
+        config.update_from_dict(config={"tokens_per_block": 32})
+        assert (config.gemm_plugin, config.use_paged_context_fmha, config.tokens_per_block) == (
+            "bfloat16",
+            True,
+            32,
+        )
+        with pytest.raises(NotImplementedError):
+            config.enable_qk_half_accum()
+
+
 @pytest.mark.parametrize("size", [7, "64", 4, 48])
 def test_block_sizes_are_taken_and_fail_later(size: object, llama: Path) -> None:
     with library() as lib:

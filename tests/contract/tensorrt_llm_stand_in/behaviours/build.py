@@ -12,6 +12,7 @@ from tests.contract.tensorrt_llm_stand_in.behaviours.registry import Context, be
 from tests.contract.tensorrt_llm_stand_in.engine_directory import RankFile
 from tests.contract.tensorrt_llm_stand_in.library import Library
 
+TYPES = ("float16", "float32", "bfloat16", "int32")
 FP8_CAPABILITY = (8, 9)
 LIMITS = ("max_input_len", "max_batch_size", "max_beam_width", "max_num_tokens")
 
@@ -93,6 +94,8 @@ def _plugins(plugins: dict[str, Any], config: dict[str, Any], library: Library) 
         )
     if plugins.get("use_paged_context_fmha") and plugins.get("paged_kv_cache") is False:
         raise ValueError("Paged context FMHA doesn't work without paged KV cache")
+    if library.minor < (0, 11):
+        _types(plugins, config["dtype"])
     quantization = config.get("quantization") or {}
     algorithm, cache = quantization.get("quant_algo"), quantization.get("kv_cache_quant_algo")
     capability = tuple(int(part) for part in library.knobs.gpu.capability.split("."))
@@ -106,3 +109,15 @@ def _plugins(plugins: dict[str, Any], config: dict[str, Any], library: Library) 
         raise RuntimeError(
             "[TensorRT-LLM][ERROR] Paged Context FMHA doesn't work with int8 kv cache currently"
         )
+
+
+def _types(plugins: dict[str, Any], dtype: str) -> None:
+    """Up to 0.10 a plugin's type is a type, there is no `auto`, and the model's own has to be named."""
+    for name, value in plugins.items():
+        if name.endswith("_plugin") and isinstance(value, str) and value not in TYPES:
+            raise KeyError(value)
+    for name in ("gpt_attention_plugin", "gemm_plugin"):
+        if plugins[name] not in (None, dtype):
+            raise RuntimeError(
+                f"[TensorRT-LLM][ERROR] {name} {plugins[name]} does not take tensors of {dtype}"
+            )

@@ -22,6 +22,30 @@ class PluginConfig:
         self._shell.tokens_per_block = tokens_per_block
         return self._shell
 
+    def __getattr__(self, name: str) -> Any:
+        """The setters of single fields, `set_gemm_plugin(dtype=...)` and the like; the others are not played."""
+        field = name.removeprefix("set_")
+        if field != name and field in type(self._shell)._spec.attributes:
+
+            def set_field(**arguments: Any) -> Any:
+                (value,) = arguments.values() or (True,)
+                setattr(self._shell, field, value)
+                return self._shell
+
+            return set_field
+        if name in type(self._shell)._spec.methods:
+            raise NotImplementedError(f"PluginConfig.{name} is not played: set the attribute")
+        raise AttributeError(name)
+
+    def set_paged_context_fmha(self, **_none: Any) -> Any:
+        self._shell.use_paged_context_fmha = True
+        return self._shell
+
+    def update_from_dict(self, *, config: dict[str, Any]) -> None:
+        for name, value in config.items():
+            if name in type(self._shell)._spec.attributes:
+                setattr(self._shell, name, value)
+
     def to_dict(self) -> dict[str, Any]:
         return fields_of(self._shell)
 
