@@ -119,18 +119,22 @@ def _against(name: str, why: str, options: Options, team_size: int, machine: Mac
         problems += llm_release_problems(machine.release)
     if name == "trtllm":
         problems += option_map.world_problems(options, team_size)
-        gpus = len(machine.devices)
-        if options.tensor_parallel_degree == "max" and team_size == 1 < gpus:
-            problems.append(
-                f"tensor_parallel_degree=max (from {options.source_of('tensor_parallel_degree')}) means {gpus} GPUs here,"
-                " but one process was started and each runs one GPU. Set engine=MPI, or tensor_parallel_degree=1."
-            )
+        problems += _idle(options, team_size, len(machine.devices))
     elif team_size > 1:
         problems.append(
             f"{said} runs in one process and starts its own workers, but {team_size} MPI ranks were started. Set"
             " engine=Python, and keep option.tensor_parallel_degree."
         )
     return problems + abilities.problems(options, machine.devices)
+
+
+def _idle(options: Options, team_size: int, gpus: int) -> list[str]:
+    if options.tensor_parallel_degree != "max" or not team_size == 1 < gpus:
+        return []
+    return [
+        f"tensor_parallel_degree=max (from {options.source_of('tensor_parallel_degree')}) means {gpus} GPUs here, but"
+        " one process was started and each runs one GPU. Set engine=MPI, or tensor_parallel_degree=1."
+    ]
 
 
 def _against_openvino(options: Options, team_size: int, why: str) -> list[str]:
