@@ -262,6 +262,15 @@ def test_before_0_9_every_rank_is_rank_0_until_it_is_told(llama: Path, tmp_path:
     assert (tmp_path / "True" / "rank1.engine").exists()
 
 
+def test_what_was_set_on_the_config_shows_in_the_engine(llama: Path, tmp_path: Path) -> None:
+    with library() as lib:
+        model = lib.model(llama, rotory_base=5e5)
+        model.config.another = 1
+        lib.build(model).save(engine_dir=str(tmp_path / "e"))
+    config = json.loads((tmp_path / "e" / "config.json").read_text())["pretrained_config"]
+    assert (config["rotory_base"], config["another"]) == (5e5, 1)
+
+
 def test_a_model_is_built_once(llama: Path) -> None:
     with library() as lib:
         model = lib.model(llama)

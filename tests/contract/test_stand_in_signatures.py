@@ -112,6 +112,22 @@ def test_names_a_version_does_not_have_cannot_be_imported() -> None:
             getattr(importlib.import_module(module), name)
 
 
+def test_a_row_of_which_little_was_read_has_what_its_neighbours_share() -> None:
+    def arguments(row: str, symbol: str) -> set[str]:
+        return {
+            argument[0] for overload in rows.overloads(rows.row(row)[symbol]["init"]) for argument in overload
+        }
+
+    older, middle, newer = (rows.row(row) for row in ("0.17~", "0.21~", "1.0~"))
+    own = set(rows.contract()["0.21~"])
+    assert set(middle) - own == (set(older) & set(newer)) - own
+    for name in ("ExecutorConfig", "KvCacheConfig", "Request", "SamplingConfig", "OutputConfig"):
+        symbol = f"tensorrt_llm.bindings.executor.{name}"
+        shared = arguments("0.17~", symbol) & arguments("1.0~", symbol)
+        assert arguments("0.21~", symbol) - {"*"} == shared - {"*"}
+        assert shared
+
+
 def test_the_modules_are_those_of_the_library() -> None:
     for row in ROWS[ROWS.index("0.9.0") : ROWS.index("1.2~")]:
         with installed(row):

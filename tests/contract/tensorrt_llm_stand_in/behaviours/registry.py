@@ -21,6 +21,9 @@ called; a method the row has and the behaviour lacks returns None (`__enter__` r
 An attribute of the row is read from the behaviour where it has one of that name, otherwise it is the value given to
 the constructor or set since; the generated object checks the type of what is set and refuses read-only ones.
 
+Three hooks more: `get_other(name)` and `set_other(name, value)` take attributes that the row does not name, and
+`plain()` returns values to add where the object is recorded.
+
 **A function** is given one: `@behaviour("tensorrt_llm.builder.build") def build(context, *, model, build_config)`.
 
 A pattern (`tensorrt_llm.models.*`) stands for symbols without an entry of their own. The first import of this module's
