@@ -350,7 +350,10 @@ INDEPENDENT: Sequence[Case] = (
     ),
     Case(
         {"pipeline_parallel_degree": "2"},
-        [(ALL, None, got(Mapping__tp_size=2, Mapping__pp_size=2, Mapping__world_size=4))],
+        [
+            (GPT_MANAGER, None, Refused("splits a model by tensor parallelism only")),
+            (ALL, None, got(Mapping__tp_size=2, Mapping__pp_size=2, Mapping__world_size=4)),
+        ],
         ranks=4,
         families=ONE,
     ),

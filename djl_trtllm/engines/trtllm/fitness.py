@@ -52,6 +52,12 @@ def _shared(s: Situation, kind: Family, origin: str) -> Iterator[str]:
             f"tensor_parallel_degree={s.tp} does not divide the {heads} attention heads of {origin}. Choose one that"
             " does."
         )
+    if s.pp > 1 and s.minor < (0, 9):
+        # LLaMA's from_hugging_face of 0.8.0 takes the whole world for the tensor parallel degree.
+        yield (
+            f"{s.said('pipeline_parallel_degree')} is not possible on TensorRT-LLM {s.release}, whose conversion splits"
+            " a model by tensor parallelism only. Set pipeline_parallel_degree=1, or use TensorRT-LLM 0.9 or later."
+        )
     if layers is not None and layers % s.pp:
         yield (
             f"pipeline_parallel_degree={s.pp} does not divide the {layers} layers of {origin}. Choose one that does."

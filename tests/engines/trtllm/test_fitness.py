@@ -26,6 +26,13 @@ def test_heads_and_layers_that_ranks_cannot_share() -> None:
     assert resolved(shape, ranks=6, pipeline_parallel_degree=3).problems == ()
 
 
+def test_stages_on_the_release_that_has_none() -> None:
+    assert "splits a model by tensor parallelism only" in refusal(
+        release="0.8.0", ranks=2, pipeline_parallel_degree=2
+    )
+    assert resolved(release="0.9.0", ranks=2, pipeline_parallel_degree=2).problems == ()
+
+
 def test_code_of_the_checkpoint_runs_only_where_it_is_trusted() -> None:
     assert "Set option.trust_remote_code=true" in refusal(QWEN)
     assert resolved(QWEN, trust_remote_code=True).problems == ()
