@@ -71,7 +71,7 @@ ROWS: Sequence[Row] = (
     Row("max_output_len", ("LLM.max_seq_len",), value=lambda s: s.max_seq_len, how="max_input_len + max_output_len"),
     Row("max_rolling_batch_size", ("LLM.max_batch_size",), value=sequences, how="at most max_num_sequences"),
     Row("max_num_sequences", ("LLM.max_batch_size",), value=sequences, how="at most max_rolling_batch_size"),
-    Row("max_num_sequences", value=more_sequences, note=MORE),
+    Row("max_num_sequences", value=more_sequences, note=MORE, how="a larger number"),
     Row("max_num_tokens", ("LLM.max_num_tokens",), value=lambda s: s.max_num_tokens),
     Row("max_beam_width", ("LLM.max_beam_width",)),
     Row("tensor_parallel_degree", ("LLM.tensor_parallel_size",), value=lambda s: s.tp),
@@ -85,7 +85,7 @@ ROWS: Sequence[Row] = (
     Row("kv_cache_free_gpu_mem_fraction", ("LLM.KvCacheConfig.free_gpu_memory_fraction",), value=fraction,
         how="a fraction"),
     Row("kv_cache_free_gpu_mem_fraction", until=(1, 2), value=_no_size, note=_LATER + " as a size; 0.9 of what is free"
-        " holds"),
+        " holds", how="a size"),
     Row("kv_cache_free_gpu_mem_fraction", ("LLM.KvCacheConfig.max_gpu_total_bytes",), since=(1, 2), value=size_bytes,
         how="a size"),
     Row("enable_kv_cache_reuse", ("LLM.KvCacheConfig.enable_block_reuse",)),

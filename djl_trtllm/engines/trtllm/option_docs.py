@@ -75,10 +75,12 @@ def _line(option: str, span: str, becomes: str) -> str:
 
 
 def _becomes(row: Row) -> str:
+    told = f"refused: {row.refusal}" if row.refusal else f"a line in the log: {row.note}"
     if not row.to:
-        return f"refused: {row.refusal}" if row.refusal else f"a line in the log: {row.note}"
+        return f"{row.how}: {told}" if row.how else told
     targets = ", ".join(f"`{argument}`" for argument in row.to)
-    return f"{targets} ({row.how})" if row.how else targets
+    passed = f"{targets} ({row.how})" if row.how else targets
+    return f"{passed}; else {told}" if row.note else passed
 
 
 def _span(row: Row, end: Minor | None) -> str:
