@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from djl_trtllm.selftest import machine, models, processes, rank, report
+from djl_trtllm.selftest import machine, models, probe, processes, rank, report, results
 from djl_trtllm.selftest.cases import PLAIN, Case, Refused
 from djl_trtllm.selftest.report import Outcome, Report
-from djl_trtllm.selftest.verdict import FAILED, OK, UNSUPPORTED, Check
+from djl_trtllm.selftest.verdict import END, FAILED, LOAD, OK, UNSUPPORTED, Check
 
 Say = Callable[[str], None]
 _PATIENCE = 60.0
@@ -34,8 +34,7 @@ def prepare(cases: Sequence[Case], settings: Settings, say: Say) -> dict[str, st
     missing = [family for family in families if not _ready(settings.root / family)]
     if missing:
         say(f"making {len(missing)} tiny checkpoints and asking transformers about them")
-    settings.root.mkdir(parents=True, exist_ok=True)
-    log = settings.root / "models.log"
+    log = _made(settings.root) / "models.log"
     made = processes.make_models(settings.root, missing, log, settings.seconds)
     return {family: problem for family, problem in made if problem}
 
@@ -48,6 +47,7 @@ def run(cases: Sequence[Case], refused: Sequence[Refused], settings: Settings, s
     """Run the probe and every case, saying each line of the table when it is known."""
     result = Report(settings.runtime, settings.ranks, machine.versions(), machine.describe(), refused)
     say(report.heading(result))
+    result.probe = _probe(settings)
     problems = prepare(cases, settings, say)
     say(report.COLUMNS)
     for case in cases:
@@ -62,13 +62,32 @@ def run(cases: Sequence[Case], refused: Sequence[Refused], settings: Settings, s
     return result
 
 
+def _probe(settings: Settings) -> list[Check]:
+    with tempfile.TemporaryDirectory(prefix="probe-", dir=_made(settings.root)) as scratch:
+        place = Path(scratch)
+        job = {"runtime": settings.runtime, "result": str(place / "result")}
+        (place / "job").write_text(json.dumps(job), encoding="utf-8")
+        log = place / "log"
+        ended = processes.run_ranks(probe.__name__, place / "job", 1, log, settings.seconds)
+        said = results.read(place / "result")
+        if END not in [check.name for check in said]:
+            how = f"the process {ended or 'ended early'}: {processes.tail(log, 4)}"
+            said.append(Check("process", FAILED, 0.0, how))
+        return [check for check in said if check.name != END]
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
 def _case(case: Case, settings: Settings) -> Outcome:
     """Try the types of a case in order: what cannot be loaded as fp32 is served as fp16, with a note."""
     notes: list[str] = []
     outcome = None
     for dtype in case.dtypes:
         outcome = _attempt(case, dtype, settings, notes)
-        loaded = any(check.name == rank.LOAD and check.verdict == OK for check in outcome.checks)
+        loaded = any(check.name == LOAD and check.verdict == OK for check in outcome.checks)
         if loaded or outcome.verdict == OK:
             return outcome
         notes.append(f"{dtype} could not be loaded: {_first_problem(outcome)}")
@@ -91,21 +110,14 @@ def _attempt(case: Case, dtype: str, settings: Settings, notes: Sequence[str]) -
         }
         (place / "job").write_text(json.dumps(job), encoding="utf-8")
         ended = processes.run_ranks(rank.__name__, place / "job", case.ranks, log, settings.seconds)
-        checks = _read(result)
-        said = [check for check in checks if check.name != rank.END]
+        checks = results.read(result)
+        said = [check for check in checks if check.name != END]
         complete = len(said) < len(checks) or any(check.verdict != OK for check in said)
         if not complete or (ended and all(check.verdict == OK for check in said)):
             how = f"the process {ended or 'ended before all checks were made'}: {processes.tail(log, 4)}"
             said.append(Check("process", FAILED, 0.0, how))
         shutil.rmtree(place / "cache", ignore_errors=True)
         return Outcome(case, dtype, said, tuple(notes), processes.tail(log, 30))
-
-
-def _read(file: Path) -> list[Check]:
-    if not file.exists():
-        return []
-    whole = [line for line in file.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-    return [Check(**json.loads(line)) for line in whole]
 
 
 def _first_problem(outcome: Outcome) -> str:

@@ -6,6 +6,12 @@ from dataclasses import dataclass
 
 OK, FAILED, UNSUPPORTED = "ok", "failed", "not supported"
 
+LOAD = "load"
+"""The check in which a model is compiled and opened."""
+
+END = "end"
+"""Written last, so that what is missing before it was cut off."""
+
 
 class CheckFailed(Exception):
     """What a check found is not what it should be. The message is shown to the user."""

@@ -34,6 +34,7 @@ def all_well(done: subprocess.CompletedProcess[str], report: Path, count: int) -
 
 
 @pytest.mark.compile
+@pytest.mark.timeout(900)
 def test_two_families(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     words = ("--families", ",".join(QUICK), "--quantize", "none", "--keep", str(tmp_path / "kept"))

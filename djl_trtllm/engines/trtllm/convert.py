@@ -25,8 +25,8 @@ def quantise(job: Job) -> None:
     _class(job).quantize(
         hf_model_dir=job.source,
         output_dir=str(target),
-        mapping=_mapping(job),
-        quant_config=_quant_config(job),
+        mapping=mapping(job),
+        quant_config=quant_config(job),
         calib_dataset=job.calibration,
         **job.at("quantize"),
     )
@@ -49,9 +49,9 @@ def model(job: Job) -> Any:
     of_gemma = job.architecture.startswith("Gemma")
     if release >= Release(0, 12 if of_gemma else 11):
         # Never None: LLaMA of 0.11 to 0.14 asks it for its quant_mode.
-        arguments["quant_config"] = _quant_config(job)
+        arguments["quant_config"] = quant_config(job)
     name = "hf_model_dir" if of_gemma or release < Release(0, 11) else "hf_model_or_dir"
-    return _class(job).from_hugging_face(**{name: job.source}, mapping=_mapping(job), **arguments)
+    return _class(job).from_hugging_face(**{name: job.source}, mapping=mapping(job), **arguments)
 
 
 def build(job: Job, made: Any) -> None:
@@ -63,11 +63,11 @@ def build(job: Job, made: Any) -> None:
 
         # from_hugging_face of 0.8.0 leaves every model at rank 0, and each would be saved as rank0.engine.
         made.config.set_rank(rank=job.rank)
-        engine = build_model(model=made, build_config=_build_config(job))
+        engine = build_model(model=made, build_config=build_config(job))
     else:
         from tensorrt_llm.builder import build as build_engine
 
-        engine = build_engine(model=made, build_config=_build_config(job))
+        engine = build_engine(model=made, build_config=build_config(job))
     engine.save(engine_dir=job.out)
 
 
@@ -98,13 +98,15 @@ def _class(job: Job) -> Any:
         ) from None
 
 
-def _mapping(job: Job) -> Any:
+def mapping(job: Job) -> Any:
+    """Return the rank's place among all."""
     from tensorrt_llm.mapping import Mapping
 
     return Mapping(rank=job.rank, **job.at("Mapping"))
 
 
-def _quant_config(job: Job) -> Any:
+def quant_config(job: Job) -> Any:
+    """Return how the model is quantised; an empty one where it is not."""
     from tensorrt_llm.models.modeling_utils import QuantConfig
 
     values = dict(job.at("QuantConfig"))
@@ -115,7 +117,8 @@ def _quant_config(job: Job) -> Any:
     return QuantConfig(**values)
 
 
-def _build_config(job: Job) -> Any:
+def build_config(job: Job) -> Any:
+    """Return what the engine is built for, plugins included."""
     from tensorrt_llm.builder import BuildConfig
     from tensorrt_llm.plugin import PluginConfig
 
