@@ -10,17 +10,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from djl_trtllm.core import EngineRequest, Features, Limits, SamplingParams
+from djl_trtllm.core import EngineRequest, Features, Limit, Limits, SamplingParams
 from djl_trtllm.errors import InvalidRequest
 
 _PLAIN = Features()
 
 
-def refusal(request: EngineRequest, limits: Limits, features: Features = _PLAIN) -> InvalidRequest | None:
-    """Return why `request` cannot run, all reasons at once, or None when it can."""
+def refusal(
+    request: EngineRequest, limits: Limits, features: Features = _PLAIN, *, bounded_output: bool = False
+) -> InvalidRequest | None:
+    """Return why `request` cannot run, all reasons at once, or None when it can.
+
+    `bounded_output`: the engine itself gives no more than `max_output_len` tokens, not only the server.
+    """
     problems = [
         *_prompt_problems(request, limits),
-        *_output_problems(request.sampling, limits),
+        *_output_problems(request.sampling, limits.max_output_len if bounded_output else None),
         *_sampling_problems(request.sampling, features),
     ]
     return InvalidRequest(*problems) if problems else None
@@ -53,13 +58,13 @@ def _prompt_problems(request: EngineRequest, limits: Limits) -> Iterator[str]:
             )
 
 
-def _output_problems(s: SamplingParams, limits: Limits) -> Iterator[str]:
-    most = limits.max_output_len
+def _output_problems(s: SamplingParams, most: Limit | None) -> Iterator[str]:
     if s.max_new_tokens < 1:
         yield f"max_new_tokens is {s.max_new_tokens}; it must be at least 1."
-    elif s.max_new_tokens > most.value:
+        return
+    if most is not None and s.max_new_tokens > most.value:
         yield f"max_new_tokens is {s.max_new_tokens}, the limit is {most.value} ({most.source})."
-    if s.max_new_tokens >= 1 and not 0 <= s.min_new_tokens <= s.max_new_tokens:
+    if not 0 <= s.min_new_tokens <= s.max_new_tokens:
         yield f"min_new_tokens is {s.min_new_tokens}; it must be between 0 and {s.max_new_tokens}."
 
 

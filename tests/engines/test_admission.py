@@ -89,7 +89,11 @@ def test_min_p_only_where_it_is() -> None:
 
 
 def test_no_more_tokens_than_an_engine_gives() -> None:
-    assert said([1], max_new_tokens=513)[-1] == "max_new_tokens is 513, the limit is 512 (max_output_len)."
-    roomy = toy_limits(max_output_len=9)
+    limits = toy_limits(max_output_len=9)
+    request = EngineRequest(1, [1], SamplingParams(max_new_tokens=10))
+    assert refusal(request, limits) is None
+    assert list(refusal(request, limits, bounded_output=True).problems) == [  # type: ignore[union-attr]
+        "max_new_tokens is 10, the limit is 9 (max_output_len)."
+    ]
     request = EngineRequest(1, [1], SamplingParams(max_new_tokens=9))
-    assert refusal(request, roomy) is None
+    assert refusal(request, limits, bounded_output=True) is None

@@ -95,7 +95,7 @@ class BatchEngine:
         sequences: list[Sequence] = []
         prepared: list[Any] = []
         for request in requests:
-            error = refusal(request, opened.limits, opened.features)
+            error = refusal(request, opened.limits, opened.features, bounded_output=True)
             if error is not None:
                 chunks.append(TokenChunk(request.id, error=error))
                 continue
