@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 from djl_python.inputs import Input
+from djl_python.outputs import Output
 
 from djl_trtllm import handler, service
-from djl_trtllm.errors import OptionsError
+from djl_trtllm.errors import OptionsError, RankError
+from djl_trtllm.ranks import ending
 from djl_trtllm.rolling_batch.whole import answer
 from tests.support.java_side import JavaSide, decode_item
 from tests.support.loop import Rig, rig
@@ -155,3 +157,79 @@ def test_items_of_a_failed_step_are_codes(fresh):
     inputs.properties["batch_size"] = "2"
     output = handler.Wire().failed(inputs, OptionsError("No."))
     assert [decode_item(bytes(v))["code"] for v in output.content.values] == ["503", "503"]
+
+
+class FakeFollowing:
+    """What a load returns on a rank other than 0; its replies are those given."""
+
+    def __init__(self, options, replies):
+        self.options = options
+        self._replies = iter(replies)
+
+    def reply(self):
+        reply = next(self._replies)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+
+def step(size: int = 1) -> Input:
+    inputs = Input()
+    inputs.properties["batch_size"] = str(size)
+    for index in range(size):
+        inputs.content.add(key=f"batch_{index:03d}.data", value=bytearray(b"{}"))
+    return inputs
+
+
+def test_a_follower_replies_what_rank_0_replies_and_only_when_it_is_asked(fresh, monkeypatch):
+    first, lost = Output(message="of rank 0"), RankError("Rank 0 failed: a secret.")
+    with rig() as made:
+        following = FakeFollowing(made.options, [first, lost])
+        monkeypatch.setattr(service, "load", lambda *_: following)
+        assert handler.handle(Input()) is None
+        assert handler.handle(Input()) is None, "a second load call changes nothing"
+        assert handler.handle(step()) is first
+        failed = handler.handle(step(2))
+    codes = [decode_item(bytes(value))["code"] for value in failed.content.values]
+    assert codes == ["503", "503"], "positional, whatever happened"
+
+
+def test_rank_0_passes_every_reply_on_but_those_to_empty_calls(fresh, monkeypatch):
+    class Given:
+        def __init__(self):
+            self.replies = []
+
+        def answered(self, reply):
+            self.replies.append(reply)
+
+    monkeypatch.setattr(ending, "last_words", lambda speak: None)
+    with rig() as made:
+        fake = FakeService(made)
+        fake.given = given = Given()
+        monkeypatch.setattr(service, "load", lambda *_: fake)
+        assert handler.handle(Input()) is None
+        assert handler.handle(Input()) is None
+        assert given.replies == []
+        output = handler.handle(step())
+        fake.broken = True
+        failed = handler.handle(step())
+    assert given.replies == [output, failed]
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_rank_whose_load_failed_answers_and_ends(fresh, monkeypatch, rank):
+    ended = []
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "2")
+    monkeypatch.setenv("OMPI_COMM_WORLD_RANK", rank)
+    monkeypatch.setattr(ending, "end", lambda *how: ended.append(how))
+    monkeypatch.setattr(ending, "end_without_mpi", lambda: None)
+    fail = RankError("Rank 1 failed: Too little memory.")
+    fail.status = 507
+
+    def load(*_):
+        raise fail
+
+    monkeypatch.setattr(service, "load", load)
+    output = handler.handle(Input())
+    assert (output.code, output.message) == (507, "Rank 1 failed: Too little memory.")
+    assert ended == [(int(rank), "Rank 1 failed: Too little memory.")]

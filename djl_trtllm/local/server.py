@@ -27,6 +27,9 @@ EXAMPLE_BODY = '{"inputs": "Once upon a time", "parameters": {"max_new_tokens": 
 NO_NEWS = ("invoke handler failure", "prediction failure", "OOM")
 """What DJL makes of an exception in a load call, 0.34.0 and 0.25.0, and of an answer with status 507."""
 
+ENDED = ("Python stream closed", "Python worker disconnected")
+"""How DJL begins to say that a worker, or a rank, ended while it loaded."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -130,7 +133,7 @@ class _Run:
 
     def _telling(self, problem: LoadError) -> LoadError:
         """Return the worker's own exception where DJL replaced it by a sentence that says nothing."""
-        if str(problem) not in NO_NEWS and not str(problem).startswith("Python stream closed"):
+        if str(problem) not in NO_NEWS and not str(problem).startswith(ENDED):
             return problem
         deadline = time.monotonic() + 1.0
         while not self.log.reader.failure and time.monotonic() < deadline:

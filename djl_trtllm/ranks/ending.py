@@ -56,11 +56,10 @@ def attend(team: Solo | MpiTeam, work: Callable[[], ResultT]) -> ResultT:
             if failed_at is not None and time.monotonic() - failed_at > UNWIND:
                 raise team.failure or team.late()
         return result.result()
-    except DjlTrtllmError as error:
-        team.fail(error)
-        raise
     except Exception as error:
-        team.fail(unexpected(error))
+        if team.heard is not None and error is not team.heard:
+            raise team.heard from error
+        team.fail(error if isinstance(error, DjlTrtllmError) else unexpected(error))
         raise
     finally:
         faulthandler.cancel_dump_traceback_later()

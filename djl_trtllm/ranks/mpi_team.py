@@ -36,6 +36,7 @@ class MpiTeam:
         self._others = [other for other in range(size) if other != rank]
         self._lock = threading.Lock()
         self._failure: RankError | None = None
+        self._heard: RankError | None = None
         self._watchers: list[Callable[[RankError], None]] = []
         self._listening: list[Callable[[], None]] = [self._hear]
         self._seconds = timeout
@@ -59,6 +60,8 @@ class MpiTeam:
     def agree(self, error: DjlTrtllmError | None = None) -> None:
         """Wait for every rank, or tell them that this one has failed."""
         if error is not None:
+            if self._heard:  # it may only be what the other rank's failure has led to
+                raise self._heard from error
             self.fail(error)
             raise error
         if self.rank == 0:
@@ -87,6 +90,11 @@ class MpiTeam:
         return self._failure
 
     @property
+    def heard(self) -> RankError | None:
+        """The failure of another rank, where that came first."""
+        return self._heard
+
+    @property
     def overdue(self) -> float:
         """Seconds since the phase should have been over; negative before."""
         return time.monotonic() - self._deadline
@@ -98,6 +106,8 @@ class MpiTeam:
             for other in self._others:
                 with suppress(Exception):  # a rank that is gone needs no telling
                     self._mailbox.send(other, Kind.FAILURE, failure)
+            # They hear of it before they meet what this rank tidies up.
+            time.sleep(2 * LISTEN_EVERY)
 
     def on_failure(self, watcher: Callable[[RankError], None]) -> None:
         """Have `watcher` called, once, from a thread of the team's, when another rank fails."""
@@ -174,6 +184,7 @@ class MpiTeam:
             return
         failure = letter[1]
         if isinstance(failure, RankError) and self._fails(failure):
+            self._heard = failure
             logger.error("%s", failure)
             for watcher in self._watchers:
                 watcher(failure)

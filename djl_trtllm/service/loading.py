@@ -149,10 +149,14 @@ class _Loading:
         return any(name in self._properties for name in named) or "SERVING_RETRY_THRESHOLD" in self._environ
 
     def _open(self, model: CompiledModel, listed: bool, progress: Progress) -> Service | Following:
-        self._runtime.check(model, self._options, self._team.size)
         if self._leads:
+            self._runtime.check(model, self._options, self._team.size)
             model = tokenizers.ensure(model, self._options, self._environ, progress)
-        # No rank touches the engine's libraries before all have found their files right.
+        # Rank 0 first: where it finds the artifact damaged it removes it. No rank touches the engine's libraries
+        # before all have found their files right.
+        self._team.agree()
+        if not self._leads:
+            self._runtime.check(model, self._options, self._team.size)
         self._team.agree()
         if isinstance(self._team, MpiTeam) and not self._leads:
             return self._follow(model, self._team, progress)
