@@ -56,7 +56,7 @@ def test_a_model_shorter_than_the_options_limits_the_context(tmp_path: Path) -> 
     model = checkpoint(tmp_path, max_position_embeddings=200)
     context = described(model).limits.max_sequence_len
     assert (context.value, context.source) == (200, "max_position_embeddings in config.json")
-    stretched = described(model, rotary_scaling_type="linear", rotary_scaling_factor=2.0)
+    stretched = described(model, "1.3.0rc3", rotary_scaling_type="linear", rotary_scaling_factor=2.0)
     assert stretched.limits.max_sequence_len.value == 400
     assert stretched.arguments["model_kwargs"] == {"rope_scaling": {"type": "linear", "factor": 2.0}}
 
