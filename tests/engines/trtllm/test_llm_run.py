@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from djl_trtllm.core import Limit
+from djl_trtllm.engines.supervisor import Supervisor
 from djl_trtllm.engines.trtllm import llm_open, llm_run
 from djl_trtllm.engines.trtllm.llm_run import LLMEngine
 from djl_trtllm.errors import EngineRestarting, GenerationFailed, LoadError, OutOfMemory
@@ -133,6 +134,20 @@ def test_one_request_alone_in_a_step_that_fails(tmp_path: Path) -> None:
         subject.run(request)
         assert isinstance(subject.news.error(request.id), EngineRestarting)
         subject.news.wait_dead()
+
+
+def test_its_supervisor_opens_another(tmp_path: Path) -> None:
+    faults = [{"stage": "step", "kind": "raise", "after": 3, "times": 1}]
+    with installed(ROW, faults=faults):
+        subject = Subject(Supervisor(lambda: engine(tmp_path), delay=0.01))
+        subject.engine.open(subject.news)
+        lost, later = subject.request([300], max_new_tokens=500), subject.request([301])
+        subject.run(lost)
+        assert isinstance(subject.news.error(lost.id), EngineRestarting)
+        assert subject.run(later)[0][0] == expected_tokens([301], 8, vocab_size=VOCABULARY)
+        subject.engine.close()
+        subject.news.check()
+        assert not subject.news.deaths
 
 
 def test_an_engine_that_makes_no_progress_is_broken(
