@@ -37,7 +37,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--quantize", type=_names, default=(), metavar="A,B", help="only these, for example none,awq"
     )
-    parser.add_argument("--ranks", type=_count, default=1, metavar="N", help="ranks, as mpirun starts them")
+    parser.add_argument(
+        "--ranks", type=_count, default=1, metavar="N", help="GPUs to split each model over (1)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report to FILE")
     parser.add_argument(
         "--keep",

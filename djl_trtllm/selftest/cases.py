@@ -88,7 +88,7 @@ def of_runtime(
     known = _families(name)
     _check(only_families, known, "family", "--families")
     _check(only_quantize, QUANTIZE, "quantisation", "--quantize")
-    registry.choose(sources.read(_general(name, ranks), {}), ranks)
+    registry.choose(sources.read(_general(name, ranks), {}), processes(name, ranks))
     cases: list[Case] = []
     refused: list[Refused] = []
     for family in [family for family in known if not only_families or family in only_families]:
@@ -103,6 +103,11 @@ def of_runtime(
             else:
                 cases.append(case)
     return cases, refused
+
+
+def processes(runtime: str, ranks: int) -> int:
+    """Return how many processes are started for so many ranks: the LLM API starts its own workers."""
+    return 1 if runtime == "trtllm-pytorch" else ranks
 
 
 def _general(runtime: str, ranks: int) -> dict[str, str]:
@@ -134,7 +139,7 @@ def _refusal(case: Case) -> str:
         options = sources.read(given, {})
         origin = f"the tiny {case.family} checkpoint"
         try:
-            runtime = registry.choose(options, case.ranks)
+            runtime = registry.choose(options, processes(case.runtime, case.ranks))
             runtime.plan(checkpoint.read(model, origin), options, case.ranks)
         except (UnsupportedModel, OptionsError) as error:
             return str(error)

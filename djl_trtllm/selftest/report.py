@@ -130,7 +130,8 @@ def closing(report: Report) -> str:
         lines.append(f"probe: {len(report.probe)} types take the arguments that are passed to them")
     lines += [f"not supported: {r.family} {_shown(r.quantize)}: {r.why}" for r in report.refused]
     well = sum(outcome.verdict == OK for outcome in report.outcomes)
-    lines.append(f"{well} of {len(report.outcomes)} cases are well.")
+    supported = sum(outcome.verdict != UNSUPPORTED for outcome in report.outcomes)
+    lines.append(f"{well} of {supported} cases are well.")
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from djl_trtllm.selftest import machine, models, probe, processes, rank, report, results
+from djl_trtllm.selftest import cases, machine, models, probe, processes, rank, report, results
 from djl_trtllm.selftest.cases import PLAIN, Case, Refused
 from djl_trtllm.selftest.report import Outcome, Report
 from djl_trtllm.selftest.verdict import END, FAILED, LOAD, OK, UNSUPPORTED, Check
@@ -28,9 +28,9 @@ class Settings:
     root: Path
 
 
-def prepare(cases: Sequence[Case], settings: Settings, say: Say) -> dict[str, str]:
+def prepare(chosen: Sequence[Case], settings: Settings, say: Say) -> dict[str, str]:
     """Make the checkpoints and references that are missing; return what went wrong by family."""
-    families = list(dict.fromkeys(case.family for case in cases))
+    families = list(dict.fromkeys(case.family for case in chosen))
     missing = [family for family in families if not _ready(settings.root / family)]
     if missing:
         say(f"making {len(missing)} tiny checkpoints and asking transformers about them")
@@ -43,14 +43,14 @@ def _ready(directory: Path) -> bool:
     return (directory / models.MODEL).is_dir() and (directory / models.REFERENCE).is_file()
 
 
-def run(cases: Sequence[Case], refused: Sequence[Refused], settings: Settings, say: Say) -> Report:
+def run(chosen: Sequence[Case], refused: Sequence[Refused], settings: Settings, say: Say) -> Report:
     """Run the probe and every case, saying each line of the table when it is known."""
     result = Report(settings.runtime, settings.ranks, machine.versions(), machine.describe(), refused)
     say(report.heading(result))
     result.probe = _probe(settings)
-    problems = prepare(cases, settings, say)
+    problems = prepare(chosen, settings, say)
     say(report.COLUMNS)
-    for case in cases:
+    for case in chosen:
         outcome = (
             Outcome(case, case.dtypes[0], [Check("checkpoint", FAILED, 0.0, problems[case.family])])
             if case.family in problems
@@ -109,7 +109,8 @@ def _attempt(case: Case, dtype: str, settings: Settings, notes: Sequence[str]) -
             "patience": min(_PATIENCE, settings.seconds),
         }
         (place / "job").write_text(json.dumps(job), encoding="utf-8")
-        ended = processes.run_ranks(rank.__name__, place / "job", case.ranks, log, settings.seconds)
+        count = cases.processes(case.runtime, case.ranks)
+        ended = processes.run_ranks(rank.__name__, place / "job", count, log, settings.seconds)
         checks = results.read(result)
         said = [check for check in checks if check.name != END]
         complete = len(said) < len(checks) or any(check.verdict != OK for check in said)
