@@ -91,6 +91,14 @@ def mpi_mailbox(rank: int, size: int, timeout: float) -> MpiMailbox:
     """
     logger.info("rank %d of %d: joining the others, at most %.0f s", rank, size, timeout)
     faulthandler.dump_traceback_later(timeout + SLACK, exit=True, file=sys.__stderr__ or sys.stderr)
+    try:
+        return _joined(rank, size, timeout)
+    except BaseException:
+        faulthandler.cancel_dump_traceback_later()
+        raise
+
+
+def _joined(rank: int, size: int, timeout: float) -> MpiMailbox:
     deadline = time.monotonic() + timeout
     try:
         from mpi4py import MPI
