@@ -93,3 +93,17 @@ def test_an_ordinary_end_does_not_wait_for_mpi_and_what_was_to_be_done_at_the_en
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
     assert (done.returncode, done.stdout) == (1, "tidied\n")
+
+
+def test_last_words_are_spoken_on_sigterm_and_the_end_follows() -> None:
+    code = (
+        "import os, signal, time\n"
+        "from djl_trtllm.ranks import ending\n"
+        "ending.last_words(lambda: print('told', flush=True))\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+        "time.sleep(20)\n"
+    )
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stdout) == (1, "told\n")
+    assert time.monotonic() - started < 10
