@@ -10,6 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from djl_trtllm.errors import OptionsError
+
 if TYPE_CHECKING:
     from djl_trtllm.selftest.report import Report
 
@@ -67,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
     from djl_trtllm.selftest import cases
     from djl_trtllm.selftest import run as selftest
 
+    if args.prepare and args.keep is None:
+        raise OptionsError("--prepare needs --keep DIR, where what it makes is kept.")
     logging.getLogger("djl_trtllm").addHandler(logging.NullHandler())
     runtime = args.runtime or _default_runtime()
     chosen, refused = cases.of_runtime(runtime, args.ranks, args.families, args.quantize)

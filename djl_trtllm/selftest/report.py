@@ -124,11 +124,14 @@ def row(outcome: Outcome) -> str:
 
 
 def closing(report: Report) -> str:
-    """Return the last lines: the probe, what is not supported and why, and the count."""
+    """Return the last lines: the probe, what is not supported and why in one sentence, and the count."""
     lines = [f"probe: {check.name}: {check.message}" for check in report.probe if check.verdict != OK]
     if report.probe and not lines:
         lines.append(f"probe: {len(report.probe)} types take the arguments that are passed to them")
-    lines += [f"not supported: {r.family} {_shown(r.quantize)}: {r.why}" for r in report.refused]
+    lines += [
+        f"not supported: {r.family} {_shown(r.quantize)}: {r.why.split('. ')[0].rstrip('.')}."
+        for r in report.refused
+    ]
     well = sum(outcome.verdict == OK for outcome in report.outcomes)
     supported = sum(outcome.verdict != UNSUPPORTED for outcome in report.outcomes)
     lines.append(f"{well} of {supported} cases are well.")

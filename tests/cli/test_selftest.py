@@ -102,10 +102,12 @@ def test_the_runtime_is_what_this_machine_has(capsys: pytest.CaptureFixture[str]
     [
         (["--families", "nothing"], "there is no family nothing here"),
         (["--ranks", "2"], "one process"),
+        (["--prepare"], "--prepare needs --keep"),
     ],
 )
 def test_what_cannot_be_done_is_said(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["selftest", "--runtime", "openvino", "--list", *words]) == 1
+    listed = [] if "--prepare" in words else ["--list"]
+    assert main(["selftest", "--runtime", "openvino", *listed, *words]) == 1
     assert said in capsys.readouterr().err
 
 

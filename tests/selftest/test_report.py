@@ -19,7 +19,7 @@ def made(*outcomes: Outcome, probe: tuple[Check, ...] = ()) -> Report:
         2,
         {"djl_trtllm": "0.1.0"},
         {"gpus": [gpu]},
-        [Refused("falcon", "awq", "no")],
+        [Refused("falcon", "awq", "It is 0.12.0. Choose int8.")],
         probe,
         list(outcomes),
     )
@@ -58,7 +58,7 @@ def test_the_end_names_what_is_not_supported_and_what_the_probe_found() -> None:
     refused = Check("Request", FAILED, 0.0, "TypeError")
     assert report.closing(made(GOOD, probe=(refused, Check("LLM", OK, 0.0)))).splitlines() == [
         "probe: Request: TypeError",
-        "not supported: falcon awq: no",
+        "not supported: falcon awq: It is 0.12.0.",
         "1 of 1 cases are well.",
     ]
     assert report.closing(made(GOOD, probe=(Check("LLM", OK, 0.0),))).startswith("probe: 1 types take")
@@ -67,7 +67,11 @@ def test_the_end_names_what_is_not_supported_and_what_the_probe_found() -> None:
 def test_json_has_logs_of_failures_only_and_no_paths() -> None:
     content = json.loads(json.dumps(made(GOOD, BAD).as_json()))
     assert [case["log"] for case in content["cases"]] == ["", "said …/c"]
-    assert (content["well"], content["format"], content["not_supported"][0]["why"]) == (False, 1, "no")
+    assert (content["well"], content["format"], content["not_supported"][0]["why"][-5:]) == (
+        False,
+        1,
+        "int8.",
+    )
 
 
 @pytest.mark.parametrize(
