@@ -13,8 +13,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from mpi4py import MPI
-
 from djl_trtllm import ranks
 from djl_trtllm.core import CompiledModel, EngineRequest, SamplingParams, Team
 from djl_trtllm.engines.supervisor import Supervisor
@@ -68,7 +66,8 @@ def main() -> None:
         print(error, flush=True)
         os._exit(1)
     print(team.rank, "is done", flush=True)
-    MPI.Finalize()
+    team.within(30)
+    team.agree()  # The first to end takes the others with it, and MPI cannot be ended while the team listens.
     os._exit(0)
 
 
