@@ -78,7 +78,7 @@ def test_every_family(tmp_path: Path) -> None:
 @pytest.mark.parametrize("quantize", ["int8", "int4", "awq", "smoothquant"])
 def test_every_quantisation(tmp_path: Path, quantize: str) -> None:
     report = tmp_path / "report.json"
-    families = ("llama", "gpt2", "falcon", "glm4")
+    families = ("llama", "falcon")
     done = selftest("--quantize", quantize, "--families", ",".join(families), "--json", str(report))
     all_well(done, report, len(families))
 

@@ -76,7 +76,12 @@ def test_code_of_its_own_and_a_quantised_model(tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.compile
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(("row", "count"), [("0.14.0", 20), ("1.2~", 22)])
-def test_every_family(tmp_path: Path, row: str, count: int) -> None:
-    content = run(row, tmp_path, count, "--quantize", "none")
-    assert {case["family"] for case in content["cases"]} >= {"llama", "falcon", "baichuan", "gptj", "gemma2"}
+def test_every_family(tmp_path: Path) -> None:
+    content = run("1.2~", tmp_path, 21, "--quantize", "none")
+    assert {case["family"] for case in content["cases"]} >= {
+        "llama",
+        "falcon",
+        "baichuan",
+        "gptj",
+        "qwen3_moe",
+    }
