@@ -152,6 +152,7 @@ class Supervisor:
         """
         if self._inbox is not None and not self._closed.is_set():
             self._give_up(self._inbox, str(error))
+            self._deaths.put(None)
 
     def close(self) -> None:
         """Close the engine, or stop opening one. What is held ends `CANCELLED`."""

@@ -190,7 +190,11 @@ class _Loading:
                 # A damaged file explains whatever the engine said of it, so its verdict comes first.
                 if verdict is not None:
                     verdict.result()
-        team.agree()
+        try:
+            team.agree()
+        except RankError as error:
+            engine.abandon(error)
+            raise
         if not isinstance(team, MpiTeam):
             return Service(options, tokenizer, loop, engine)
         team.on_failure(engine.abandon)

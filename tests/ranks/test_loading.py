@@ -212,6 +212,7 @@ def test_a_follower_that_fails_later_ends_and_the_engine_is_abandoned(
     assert "ZeroDivisionError" in ended[0][1]
     eventually(lambda: "engine_restarting" in text_or_error(first), "the abandoned engine")
     assert first.lost
+    first.close()
 
 
 def text_or_error(served: service.Service) -> str:
