@@ -67,7 +67,8 @@ class Parameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     stop_sequences: Annotated[Stop | Stops, says(_STOPS, "The same as stop; both together count.")] | None = None
     ignore_eos_token: Annotated[bool, says(Flag, "Go on after the end-of-text token.")] | None = None
     ignore_eos: Annotated[bool, says(Flag, "The same as ignore_eos_token.")] | None = None
-    num_beams: Annotated[int, whole(1, 64, "Beam search; only the width that the engine is set to (max_beam_width).")] | None = None
+    num_beams: Annotated[int, whole(1, 64,
+        "Beam search; only the width that the engine is set to (max_beam_width).")] | None = None
     n: Annotated[int, whole(1, 128, "Answers of one request; only 1 now.")] | None = None
     best_of: Annotated[int, whole(1, 128, "Answers to choose from; only 1 now.")] | None = None
     bad_sequences: Annotated[Stop | Stops, says(_STOPS, "Texts that must not come; not supported now.")] | None = None
