@@ -19,7 +19,7 @@ from djl_python.inputs import Input
 from djl_python.outputs import Output
 
 from djl_trtllm import ranks
-from djl_trtllm.errors import DjlTrtllmError, EngineRestarting, InternalError, RankError
+from djl_trtllm.errors import DjlTrtllmError, EngineRestarting, InternalError
 from djl_trtllm.rolling_batch.wire import Wire
 from djl_trtllm.telemetry import logs
 
@@ -81,10 +81,6 @@ def _part_of(loaded: Service | Following) -> Callable[[Input], Output | None]:
     server = Server(loaded, wire)
     if loaded.given is None:
         return server.handle
-    from djl_trtllm.ranks import ending
-
-    # mpirun ends rank 0 so when another rank has died: whoever is being answered gets a retryable error.
-    ending.last_words(lambda: loaded.abandon(RankError("mpirun ends this rank.")))
     return Leader(server, loaded.given).handle
 
 

@@ -19,5 +19,8 @@ def tiny_models(request: pytest.FixtureRequest) -> None:
 
 def _of_a_family(item: pytest.Item) -> bool:
     return (
-        isinstance(item, pytest.Function) and hasattr(item, "callspec") and "family" in item.callspec.params
+        isinstance(item, pytest.Function)
+        and "tiny_models" in item.fixturenames
+        and hasattr(item, "callspec")
+        and "family" in item.callspec.params
     )

@@ -125,6 +125,7 @@ def _decide(
     name = key(plan)
     before = store.stamp(name)
     if mode == "use" and (found := store.find(name)):
+        store.sweep()
         return _hit(plan, store, found)
     why = _why_not(plan, store, mode)
     try:

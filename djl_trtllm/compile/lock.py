@@ -18,9 +18,13 @@ _logger = logging.getLogger(__name__)
 
 
 class Lock:
-    """An exclusive lock on a path. Two objects of one process exclude each other too."""
+    """An exclusive lock on a path. Two objects of one process exclude each other too.
+
+    `sure` is false once the file system turned out to have no locks: others may believe that they hold it.
+    """
 
     def __init__(self, path: Path) -> None:
+        self.sure = True
         self._path = path
         self._descriptor: int | None = None
 
@@ -40,6 +44,7 @@ class Lock:
             if error.errno not in _NO_LOCKS:
                 os.close(descriptor)
                 raise
+            self.sure = False
             _logger.warning(
                 "%s has no file locks; several processes may compile the same model", self._path.parent
             )

@@ -126,16 +126,16 @@ class Store:
             self.artifact(key).rename(away)
             shutil.rmtree(away, ignore_errors=True)
 
-    def sweep(self, own: str) -> None:
-        """Remove private directories whose builder has died. The lock of `own` must be held."""
+    def sweep(self, own: str = "") -> None:
+        """Remove private directories whose builder has died. The lock of `own` must be held, if it is given."""
         with suppress(OSError):
             for path in list(self._building.iterdir()):
                 key = path.name.split(".")[0]
                 lock = self.lock(key)
-                if key != own and not lock.acquire():
-                    continue
-                _logger.info("removing what a builder that died has left: %s", path.name)
-                shutil.rmtree(path, ignore_errors=True)
+                free = lock.acquire()
+                if (free and lock.sure) or (key == own and not free):
+                    _logger.info("removing what a builder that died has left: %s", path.name)
+                    shutil.rmtree(path, ignore_errors=True)
                 lock.release()
 
     def _manifests(self) -> Iterator[Manifest]:

@@ -8,7 +8,15 @@ from pathlib import Path
 from djl_trtllm.core import Progress
 from djl_trtllm.errors import ModelNotFound
 
-CHECKPOINT_FILES = ("*.json", "*.safetensors", "*.model", "*.tiktoken", "*.txt", "*.jinja", "openvino_model.*")
+CHECKPOINT_FILES = (
+    "*.json",
+    "*.safetensors",
+    "*.model",
+    "*.tiktoken",
+    "*.txt",
+    "*.jinja",
+    "openvino_model.*",
+)
 
 
 def download(

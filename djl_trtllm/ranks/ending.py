@@ -46,6 +46,9 @@ def attend(team: Solo | MpiTeam, work: Callable[[], ResultT]) -> ResultT:
     """
     if isinstance(team, Solo):
         return work()
+    if threading.current_thread() is threading.main_thread():
+        # From now on also while it serves: whoever is being answered then gets a retryable error.
+        last_words(team.ends)
     result: Future[ResultT] = Future()
     threading.Thread(target=_do, args=(work, result), name="load", daemon=True).start()
     failed_at: float | None = None
@@ -53,7 +56,7 @@ def attend(team: Solo | MpiTeam, work: Callable[[], ResultT]) -> ResultT:
         while not wait([result], _EVERY).done:
             if failed_at is None and (team.failure is not None or team.overdue > _EVERY):
                 failed_at = time.monotonic()
-            if failed_at is not None and time.monotonic() - failed_at > UNWIND:
+            if failed_at is not None and (team.ending or time.monotonic() - failed_at > UNWIND):
                 raise team.failure or team.late()
         return result.result()
     except Exception as error:

@@ -31,6 +31,7 @@ class Kind(enum.IntEnum):
     FAILURE = 4
     ASK = 5
     REPLY = 6
+    PLACE = 7
 
 
 class Mailbox(Protocol):

@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from djl_trtllm.errors import DjlTrtllmError, RankError
 from djl_trtllm.ranks.mailbox import Kind, Mailbox
+from djl_trtllm.ranks.neighbours import Neighbours, end_of
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05
 
 
 class MpiTeam:
-    """A `Team` of several ranks. Its first phase takes at most `timeout` seconds from `started` on."""
+    """A `Team` of several ranks. Its first phase takes at most `timeout` seconds from `started` on.
+
+    `ending` says that mpirun is ending this rank: what is left to say must be said at once.
+    """
 
     def __init__(self, mailbox: Mailbox, rank: int, size: int, timeout: float, started: float) -> None:
         self.rank = rank
@@ -42,6 +46,8 @@ class MpiTeam:
         self._seconds = timeout
         self._deadline = started + timeout
         self._left = threading.Event()
+        self._neighbours = Neighbours(mailbox, rank)
+        self.ending = False
         threading.Thread(target=self._listen, name="ranks", daemon=True).start()
 
     def within(self, seconds: float) -> None:
@@ -108,6 +114,12 @@ class MpiTeam:
                     self._mailbox.send(other, Kind.FAILURE, failure)
             # They hear of it before they meet what this rank tidies up.
             time.sleep(2 * LISTEN_EVERY)
+
+    def ends(self) -> None:
+        """Fail because mpirun ends this rank, as it does when another one has died."""
+        failure = RankError(end_of(self._neighbours.gone()))
+        self.ending = True
+        self._takes(failure)
 
     def on_failure(self, watcher: Callable[[RankError], None]) -> None:
         """Have `watcher` called, once, from a thread of the team's, when another rank fails."""
@@ -182,8 +194,12 @@ class MpiTeam:
         letter = self._mailbox.poll(Kind.FAILURE)
         if letter is None:
             return
-        failure = letter[1]
-        if isinstance(failure, RankError) and self._fails(failure):
+        if isinstance(letter[1], RankError):
+            self._takes(letter[1])
+
+    def _takes(self, failure: RankError) -> None:
+        """Take a failure that is not this rank's own, and pass it on to who watches."""
+        if self._fails(failure):
             self._heard = failure
             logger.error("%s", failure)
             for watcher in self._watchers:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from djl_trtllm.engines.supervisor import Supervisor
-from djl_trtllm.errors import DjlTrtllmError
 from djl_trtllm.options.table import Options
 from djl_trtllm.ranks.replies import Given
 from djl_trtllm.rolling_batch.admit import Arrival
@@ -53,10 +52,6 @@ class Service:
     def reset(self) -> None:
         """Forget every request, after a step that could not be answered."""
         self._loop.reset()
-
-    def abandon(self, error: DjlTrtllmError) -> None:
-        """End every request with a retryable error in the next step, because a rank is lost. From any thread."""
-        self._engine.abandon(error)
 
     def limits_line(self) -> str:
         """The limits in force and what set each, for the log."""

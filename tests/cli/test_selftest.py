@@ -12,7 +12,7 @@ import pytest
 from djl_trtllm.cli.main import main
 from djl_trtllm.model.families import FAMILIES
 
-QUICK = ("llama", "gpt2")
+QUICK = "gpt2"
 
 
 def selftest(*words: str) -> subprocess.CompletedProcess[str]:
@@ -35,29 +35,29 @@ def all_well(done: subprocess.CompletedProcess[str], report: Path, count: int) -
 
 @pytest.mark.compile
 @pytest.mark.timeout(900)
-def test_two_families(tmp_path: Path) -> None:
+def test_one_family(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
-    words = ("--families", ",".join(QUICK), "--quantize", "none", "--keep", str(tmp_path / "kept"))
+    words = ("--families", QUICK, "--quantize", "none", "--keep", str(tmp_path / "kept"))
     done = selftest(*words, "--json", str(report))
-    all_well(done, report, 2)
+    all_well(done, report, 1)
     lines = done.stdout.splitlines()
     assert lines[0].startswith("runtime openvino, 1 rank, on ")
-    assert lines[-1] == "2 of 2 cases are well."
+    assert lines[-1] == "1 of 1 cases are well."
     assert "7/7  ok" in done.stdout
     text = report.read_text()
     assert str(tmp_path) not in text
     assert str(Path.home()) + "/" not in text
     made = sorted(path.name for path in (tmp_path / "kept").iterdir())
-    assert made == ["gpt2", "llama", "models.log"]
+    assert made == ["gpt2", "models.log"]
 
-    # What is kept is used: an answer that is wrong there is found, in one of the two.
-    kept = tmp_path / "kept" / "gpt2" / "reference.json"
+    # What is kept is used: an answer that is wrong there is found.
+    kept = tmp_path / "kept" / QUICK / "reference.json"
     reference = json.loads(kept.read_text())
     answer = reference["answers"][3]
     answer["tokens"][5] = (answer["tokens"][5] + 1) % 768
     answer["gaps"][5] = 1.0
     kept.write_text(json.dumps(reference))
-    done = selftest("--families", "gpt2", "--quantize", "none", "--keep", str(tmp_path / "kept"))
+    done = selftest("--families", QUICK, "--quantize", "none", "--keep", str(tmp_path / "kept"))
     assert done.returncode == 1
     assert "greedy, alone: 1 answers differ, 137 tokens equal. prompt 3 of 12, position 5" in done.stdout
     assert "making" not in done.stdout

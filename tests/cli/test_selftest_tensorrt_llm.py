@@ -65,6 +65,7 @@ def test_two_ranks(tmp_path: Path) -> None:
     assert str(tmp_path) not in json.dumps(content)
 
 
+@pytest.mark.long
 @pytest.mark.compile
 @pytest.mark.timeout(900)
 def test_code_of_its_own_and_a_quantised_model(tmp_path: Path) -> None:

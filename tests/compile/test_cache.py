@@ -180,20 +180,6 @@ def test_a_builder_killed_leaves_nothing_that_is_loaded(tmp_path: Path) -> None:
     assert debris(tmp_path) == []
 
 
-def test_what_another_builder_that_died_has_left_is_removed_and_a_living_one_is_left_alone(
-    tmp_path: Path,
-) -> None:
-    store = Store(tmp_path)
-    store.prepare()
-    (tmp_path / "building" / "dead.1.aa").mkdir()
-    living = store.lock("living")
-    assert living.acquire()
-    (tmp_path / "building" / "living.1.bb").mkdir()
-    compiled(tmp_path)
-    assert [path.name for path in (tmp_path / "building").iterdir()] == ["living.1.bb"]
-    living.release()
-
-
 def test_several_processes_build_once(tmp_path: Path) -> None:
     processes = [process(tmp_path, "counted") for _ in range(4)]
     said = []

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -67,6 +68,17 @@ def test_work_without_end_is_over_soon_after_the_deadline() -> None:
     assert 0.5 < time.monotonic() - started < 0.5 + ending.UNWIND + 2
     over.set()
     assert all("was not done after 0.5 s" in str(error) for error in outcomes)
+
+
+def test_work_is_abandoned_at_once_when_mpirun_ends_the_ranks() -> None:
+    over = threading.Event()
+    lead, _ = teams(2)
+    threading.Timer(0.2, lead.ends).start()
+    started = time.monotonic()
+    with ThreadPoolExecutor(1) as pool, pytest.raises(RankError, match="mpirun ends this rank"):
+        pool.submit(ending.attend, lead, lambda: over.wait(20)).result()
+    assert time.monotonic() - started < ending.LAST_WORDS
+    over.set()
 
 
 def test_a_process_ends_with_its_reason_as_the_last_line() -> None:
