@@ -24,6 +24,7 @@ from djl_trtllm.engines.trtllm.flight import Flight, broke
 from djl_trtllm.engines.trtllm.llm_model import LlmModel
 from djl_trtllm.engines.trtllm.llm_open import close_llm, open_llm
 from djl_trtllm.engines.trtllm.llm_sampling import sampling_values
+from djl_trtllm.engines.trtllm.load_errors import one_line
 from djl_trtllm.engines.trtllm.sequences import Reason
 from djl_trtllm.engines.trtllm.sequences import Sequence as Running
 from djl_trtllm.errors import DjlTrtllmError, GenerationFailed
@@ -194,7 +195,7 @@ class LLMEngine:
             # Beams change their past until the last step, so there is nothing to stream.
             output = self._ask(request.prompt_ids, values, streaming=running.beams == 1)
         except _REFUSALS as error:
-            logger.error("The engine refused request %d: %s: %s", running.id, type(error).__name__, error)
+            logger.error("The engine refused request %d: %s", running.id, one_line(error))
             refused = GenerationFailed("The engine does not take this request.")
             self._tell(_News(running, [], end=refused))
             return
@@ -218,7 +219,7 @@ class LLMEngine:
 
     def _suspect(self, running: Running, error: Exception) -> None:
         """Find out whether a failed request failed alone: the library says so neither way."""
-        logger.error("Request %d failed: %s: %s", running.id, type(error).__name__, error)
+        logger.error("Request %d failed: %s: %s", running.id, type(error).__name__, one_line(error))
         self._suspects.append(running)
         if len(self._suspects) == 1:
             self._hold(asyncio.get_running_loop().create_task(self._probe()))
@@ -240,7 +241,7 @@ class LLMEngine:
 
     def _break(self, error: Exception) -> None:
         self._flush()
-        self._flight.breaks(f"{type(error).__name__}: {error}")
+        self._flight.breaks(f"{type(error).__name__}: {one_line(error)}")
 
     def _hold(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
@@ -278,7 +279,7 @@ class LLMEngine:
                 output.abort()
         except Exception as error:
             # Only workers that are gone cannot be told; then the next answer says so too.
-            logger.warning("Requests could not be aborted: %s: %s", type(error).__name__, error)
+            logger.warning("Requests could not be aborted: %s: %s", type(error).__name__, one_line(error))
 
     def _stop(self) -> None:
         if not self._flight.broken:

@@ -268,7 +268,10 @@ def children(process: psutil.Process) -> list[psutil.Process]:
 
 
 @pytest.mark.compile
-@pytest.mark.parametrize("moment", ["loading the compiler", "converting to OpenVINO (fp32)"])
+@pytest.mark.parametrize(
+    "moment",
+    ["loading the compiler", pytest.param("converting to OpenVINO (fp32)", marks=pytest.mark.long)],
+)
 def test_killed_while_compiling_leaves_nothing_and_the_next_start_compiles(
     tmp_path: Path, moment: str
 ) -> None:
