@@ -26,10 +26,10 @@ serve: $(READY) ## serve a model on port 8080 (MODEL= PORT= ENGINE=Python|MPI DJ
 	@exec $(BIN)/djl-trtllm serve $(MODEL) --host $(HOST) --port $(PORT) $(if $(ENGINE),--engine $(ENGINE)) --djl $(DJL)
 
 test: $(READY) ## the test suite; at most 15 minutes on two cores
-	@scripts/timed "make test" $(BIN)/python -m pytest -m "not long" $(COVERAGE) $(ARGS)
+	@scripts/timed "make test" $(BIN)/python -m pytest -m "not long" $(ARGS)
 
-check-long: $(READY) ## full counts, every family, faults; at most 45 minutes
-	@scripts/timed "make check-long" $(BIN)/python -m pytest --timeout 1800 $(ARGS)
+check-long: $(READY) ## all tests, in full counts, every family, faults, with coverage; at most 45 minutes
+	@scripts/timed "make check-long" $(BIN)/python -m pytest --timeout 1800 $(COVERAGE) $(ARGS)
 
 lint: $(READY) ## ruff, mypy and the layers
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
