@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from djl_trtllm.errors import DjlTrtllmError, RankError
 from djl_trtllm.ranks.mailbox import Kind, Mailbox
-from djl_trtllm.ranks.neighbours import Neighbours, end_of
+from djl_trtllm.ranks.neighbours import Neighbours, end_of, named
 
 logger = logging.getLogger(__name__)
 
@@ -174,9 +174,7 @@ class MpiTeam:
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
     def _missing(self, ranks: Collection[int]) -> RankError:
-        names = [str(rank) for rank in sorted(ranks)]
-        who = f"Rank {names[0]}" if len(names) == 1 else f"Ranks {', '.join(names[:-1])} and {names[-1]}"
-        error = RankError(f"{who} did not answer within {self._seconds:g} s.")
+        error = RankError(f"{named(ranks)} did not answer within {self._seconds:g} s.")
         self.fail(error)
         return error
 

@@ -33,12 +33,16 @@ def end_of(gone: Collection[int]) -> str:
     """Say in a sentence that mpirun ends the ranks, and which of them died before."""
     if not gone:
         return "mpirun ends this rank."
-    names = [str(rank) for rank in gone]
-    who = f"Rank {names[0]}" if len(names) == 1 else f"Ranks {', '.join(names[:-1])} and {names[-1]}"
     return (
-        f"{who} died without a word: a crash in a library, or the kernel has killed it because memory ran out."
+        f"{named(gone)} died without a word: a crash in a library, or the kernel has killed it because memory ran out."
         " Its last lines in the log may say more."
     )
+
+
+def named(ranks: Collection[int]) -> str:
+    """Return what ranks are called at the beginning of a sentence; there is at least one."""
+    names = [str(rank) for rank in sorted(ranks)]
+    return f"Rank {names[0]}" if len(names) == 1 else f"Ranks {', '.join(names[:-1])} and {names[-1]}"
 
 
 def _runs(process: int) -> bool:
