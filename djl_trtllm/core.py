@@ -30,7 +30,9 @@ class SamplingParams:
     """How to sample one sequence, validated and with every default filled in.
 
     `top_k` 0 and `top_p` 1.0 mean no filter. Greedy when `do_sample` is false. `max_new_tokens` is already
-    capped by the output limit and the context that the prompt leaves.
+    capped by the output limit and the context that the prompt leaves. `logprobs` asks for those of the sampled tokens,
+    `top_logprobs` for so many alternatives of each as well, `prompt_logprobs` for those of the prompt. `bad_words` are
+    runs of token ids that must not come, `logit_bias` pairs of a token id and what is added to its logit.
     """
 
     max_new_tokens: int
@@ -48,36 +50,113 @@ class SamplingParams:
     ignore_eos: bool = False
     num_beams: int = 1
     logprobs: bool = False
+    top_logprobs: int = 0
+    prompt_logprobs: bool = False
+    bad_words: tuple[tuple[int, ...], ...] = ()
+    logit_bias: tuple[tuple[int, float], ...] = ()
+
+
+class GuideKind(enum.Enum):
+    """What language a guide is written in."""
+
+    JSON = "JSON schema"
+    REGEX = "regular expression"
+    GRAMMAR = "grammar"
+
+
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """What an answer is bound to: a JSON schema, a regular expression for the whole answer, or an EBNF grammar."""
+
+    kind: GuideKind
+    text: str
+
+
+class ToolChoice(enum.Enum):
+    """What a chat's answer may do with the tools it was offered: nothing, as it likes, at least one, the one named."""
+
+    NONE = "none"
+    AUTO = "auto"
+    REQUIRED = "required"
+    NAMED = "named"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAI:
+    """What a response of OpenAI's API repeats from its request, and what its client asked to see.
+
+    `id` and `created` (seconds since 1970) are the response's own. `tool` is the function that NAMED names.
+    `top_logprobs` is how many alternatives are shown of each token, at most as many as the engine was asked for.
+    """
+
+    id: str
+    created: int
+    model: str
+    include_usage: bool = False
+    logprobs: bool = False
+    top_logprobs: int = 0
+    echo: bool = False
+    tools: ToolChoice = ToolChoice.NONE
+    tool: str = ""
+
+
+@dataclass(slots=True)
+class Prompt:
+    """One text to continue. `ids` are filled by the admission step where the client did not send them.
+
+    `special` adds the special tokens that a tokenizer puts around a text; a chat template has put them there itself.
+    """
+
+    text: str = ""
+    ids: Sequence[int] = ()
+    special: bool = True
 
 
 @dataclass(slots=True)
 class Request:
     """One client's request after parsing: what to generate from, how, and how to answer.
 
-    `max_input_len` clipping has happened only where `truncate` asked for it; the input limit is checked on
-    `prompt_ids` by the admission step, which also fills them.
+    Each prompt is continued by `sequences` sequences, of which the client gets the first `n`, or the likeliest ones
+    where there are more. `listed` says that the client sent a list, and so expects one.
+
+    `max_input_len` clipping has happened only where `truncate` asked for it; the input limit is checked on the
+    prompts' ids by the admission step, which also fills them, and makes `sampling.bad_words` of `bad_sequences`.
     """
 
-    prompt: str
+    prompts: Sequence[Prompt]
     sampling: SamplingParams
     output_format: str
+    n: int = 1
+    sequences: int = 1
+    listed: bool = False
     stops: tuple[str, ...] = ()
+    include_stop: bool = False
+    bad_sequences: tuple[str, ...] = ()
+    guide: Guide | None = None
     stream: bool = False
     details: bool = False
     return_full_text: bool = False
     truncate: int | None = None
     skip_special_tokens: bool = True
-    prompt_ids: Sequence[int] = ()
+    openai: OpenAI | None = None
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class EngineRequest:
-    """One sequence for the engine. `id` is ours, grows monotonically and is never used twice in a process."""
+    """One sequence for the engine. `id` is ours, grows monotonically and is never used twice in a process.
+
+    `guide` has passed the engine's own check (`Engine.check`).
+    """
 
     id: int
     prompt_ids: Sequence[int]
     sampling: SamplingParams
+    guide: Guide | None = None
+
+
+Alternatives = Sequence[tuple[int, float]]
+"""The likeliest tokens of one position, best first: (id, natural log-probability)."""
 
 
 @dataclass(slots=True)
@@ -88,6 +167,8 @@ class TokenChunk:
 
     `logprobs` (natural log, one per token) only when asked for; always finite. `finish` and `error` exclude
     each other; after a chunk with either, nothing more comes for that id. An EOS token is part of `tokens`.
+    `tops`, where asked for, has one list per token; `prompt_logprobs`, where asked for, comes with the first chunk and
+    has one entry per prompt token, None where there is none, as for the first.
     """
 
     id: int
@@ -95,6 +176,8 @@ class TokenChunk:
     logprobs: Sequence[float] | None = None
     finish: FinishReason | None = None
     error: DjlTrtllmError | None = None
+    tops: Sequence[Alternatives] | None = None
+    prompt_logprobs: Sequence[float | None] | None = None
 
 
 @dataclass(slots=True)
@@ -130,7 +213,8 @@ class Features:
     """What an engine can do; a schema answers 400 for what it cannot, without asking which engine it is.
 
     `beam_width` is the only width it takes, for every request; 1 is no beam search. A sequence with beams gives
-    its best one in one chunk at the end.
+    its best one in one chunk at the end. `top_logprobs` is the most alternatives it gives of a token. `guides` are the
+    languages it enforces.
     """
 
     logprobs: bool = True
@@ -138,9 +222,9 @@ class Features:
     beam_width: int = 1
     bad_words: bool = False
     logit_bias: bool = False
-    top_logprobs: bool = False
+    top_logprobs: int = 0
     prompt_logprobs: bool = False
-    guides: bool = False
+    guides: frozenset[GuideKind] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

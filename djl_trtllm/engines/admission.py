@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from djl_trtllm.core import EngineRequest, Features, Limit, Limits, SamplingParams
+from djl_trtllm.core import EngineRequest, Features, Guide, Limit, Limits, SamplingParams
 from djl_trtllm.errors import InvalidRequest
 
 _PLAIN = Features()
@@ -27,8 +27,18 @@ def refusal(
         *_prompt_problems(request, limits),
         *_output_problems(request.sampling, limits.max_output_len if bounded_output else None),
         *_sampling_problems(request.sampling, features),
+        *_feature_problems(request, limits, features),
     ]
     return InvalidRequest(*problems) if problems else None
+
+
+def unenforced(guide: Guide, features: Features) -> InvalidRequest | None:
+    """Return why an engine cannot bind answers to a guide of that kind, or None when it can."""
+    if guide.kind in features.guides:
+        return None
+    return InvalidRequest(
+        f"This engine cannot bind an answer to a {guide.kind.value}; send the request without it."
+    )
 
 
 def _prompt_problems(request: EngineRequest, limits: Limits) -> Iterator[str]:
@@ -95,3 +105,25 @@ def _sampling_problems(s: SamplingParams, features: Features) -> Iterator[str]:
         yield f"num_beams is {s.num_beams}; {why}, so it must be {features.beam_width}."
     elif s.num_beams > 1 and s.do_sample:
         yield f"num_beams is {s.num_beams} and do_sample is true; beams are never sampled."
+
+
+def _feature_problems(request: EngineRequest, limits: Limits, features: Features) -> Iterator[str]:
+    s, vocab_size = request.sampling, limits.vocab_size.value
+    if s.logprobs and not features.logprobs:
+        yield "Log-probabilities are asked for, and this engine gives none."
+    if s.top_logprobs > features.top_logprobs:
+        yield f"{s.top_logprobs} alternatives a token are asked for; this engine gives {features.top_logprobs}."
+    if s.prompt_logprobs and not features.prompt_logprobs:
+        yield "Log-probabilities of the prompt are asked for, and this engine gives none."
+    if s.bad_words:
+        if not features.bad_words:
+            yield "Texts that must not come are named, and this engine cannot leave any out."
+        elif not all(word and min(word) >= 0 and max(word) < vocab_size for word in s.bad_words):
+            yield f"A text that must not come has token ids outside the vocabulary of {vocab_size} tokens, or none."
+    if s.logit_bias:
+        if not features.logit_bias:
+            yield "logit_bias is set, and this engine has none."
+        elif not all(0 <= token < vocab_size and math.isfinite(bias) for token, bias in s.logit_bias):
+            yield f"logit_bias names ids outside the vocabulary of {vocab_size} tokens, or a bias that is no number."
+    if request.guide is not None and request.guide.kind not in features.guides:
+        yield f"This engine cannot bind an answer to a {request.guide.kind.value}."

@@ -16,6 +16,7 @@ from djl_trtllm.core import (
     EngineRequest,
     EngineStats,
     Features,
+    Guide,
     Inbox,
     Limits,
     Plan,
@@ -56,6 +57,14 @@ class Engine(Protocol):
 
     def open(self, inbox: Inbox) -> None:
         """Start, and block until ready. Raises `LoadError`; after that the engine is closed."""
+        ...
+
+    def check(self, guide: Guide) -> None:
+        """Refuse with `InvalidRequest` a guide that cannot be enforced, before it comes near a running sequence.
+
+        Blocks for up to option.guide_timeout, so it is not for the loop's thread. Raises `Busy` where nothing can be
+        checked right now.
+        """
         ...
 
     def submit(self, requests: Sequence[EngineRequest]) -> None:

@@ -12,7 +12,16 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from djl_trtllm.core import EngineRequest, EngineStats, Features, FinishReason, Inbox, Limits, TokenChunk
+from djl_trtllm.core import (
+    EngineRequest,
+    EngineStats,
+    Features,
+    FinishReason,
+    Guide,
+    Inbox,
+    Limits,
+    TokenChunk,
+)
 from djl_trtllm.engines.base import Engine, EngineClosedError
 from djl_trtllm.errors import Busy, DjlTrtllmError, EngineRestarting, RankError
 
@@ -106,6 +115,15 @@ class Supervisor:
             raise
         self._keeper = threading.Thread(target=self._keep, args=(inbox,), name="engine-keeper", daemon=True)
         self._keeper.start()
+
+    def check(self, guide: Guide) -> None:
+        """Ask the engine; while there is none, nothing can be told."""
+        with self._lock:
+            self._open_inbox()
+            engine = None if self._broken() else self._engine
+        if engine is None:
+            raise _gone() if self._given_up else Busy("The engine is restarting; try again.")
+        engine.check(guide)
 
     def submit(self, requests: Sequence[EngineRequest]) -> None:
         """Pass on, or hold while the engine is being reopened."""

@@ -15,13 +15,14 @@ from djl_trtllm.core import (
     EngineStats,
     Features,
     FinishReason,
+    Guide,
     Inbox,
     Limit,
     Limits,
     SamplingParams,
     TokenChunk,
 )
-from djl_trtllm.engines.admission import refusal
+from djl_trtllm.engines.admission import refusal, unenforced
 from djl_trtllm.engines.base import EngineClosedError
 from djl_trtllm.errors import DjlTrtllmError, EngineRestarting, GenerationFailed, LoadError
 
@@ -118,6 +119,11 @@ class ToyEngine:
         if self.threaded:
             self._thread = threading.Thread(target=self._loop, name="toy-engine", daemon=True)
             self._thread.start()
+
+    def check(self, guide: Guide) -> None:
+        error = unenforced(guide, self.features)
+        if error is not None:
+            raise error
 
     def submit(self, requests: Sequence[EngineRequest]) -> None:
         with self._work:

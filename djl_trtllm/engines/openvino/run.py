@@ -20,11 +20,12 @@ from djl_trtllm.core import (
     EngineStats,
     Features,
     FinishReason,
+    Guide,
     Inbox,
     Limits,
     TokenChunk,
 )
-from djl_trtllm.engines.admission import refusal
+from djl_trtllm.engines.admission import refusal, unenforced
 from djl_trtllm.engines.base import EngineClosedError
 from djl_trtllm.engines.openvino import messages as m
 from djl_trtllm.engines.openvino.model import read_facts
@@ -119,6 +120,12 @@ class OpenVINOEngine:
             limits.kv_cache_tokens.source,
             self._options.openvino_precision,
         )
+
+    def check(self, guide: Guide) -> None:
+        """Refuse what cannot be enforced."""
+        error = unenforced(guide, self.features)
+        if error is not None:
+            raise error
 
     def submit(self, requests: Sequence[EngineRequest]) -> None:
         """Check the requests and send those that can run to the child in one message."""

@@ -16,8 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from djl_trtllm.core import EngineRequest, EngineStats, Features, Inbox, Limits, TokenChunk
-from djl_trtllm.engines.admission import refusal
+from djl_trtllm.core import EngineRequest, EngineStats, Features, Guide, Inbox, Limits, TokenChunk
+from djl_trtllm.engines.admission import refusal, unenforced
 from djl_trtllm.engines.base import EngineClosedError
 from djl_trtllm.engines.trtllm import llm_logprobs
 from djl_trtllm.engines.trtllm.flight import Flight, broke
@@ -102,6 +102,12 @@ class LLMEngine:
         self._thread.start()
         self._flight.serve()
         logger.info("the LLM API runs %s: ready in %.1f s", self._model.origin, time.monotonic() - began)
+
+    def check(self, guide: Guide) -> None:
+        """Refuse what cannot be enforced."""
+        error = unenforced(guide, self.features)
+        if error is not None:
+            raise error
 
     def submit(self, requests: Sequence[EngineRequest]) -> None:
         """Check the requests and hand those that can run to the event loop in one go."""

@@ -13,12 +13,13 @@ from djl_trtllm.core import (
     EngineRequest,
     EngineStats,
     Features,
+    Guide,
     Inbox,
     Limits,
     Team,
     TokenChunk,
 )
-from djl_trtllm.engines.admission import refusal
+from djl_trtllm.engines.admission import refusal, unenforced
 from djl_trtllm.engines.base import Engine, EngineClosedError
 from djl_trtllm.engines.end_ids import end_ids
 from djl_trtllm.engines.trtllm.flight import Flight, broke
@@ -87,6 +88,12 @@ class BatchEngine:
             limits.kv_cache_tokens.source,
             f", {features.beam_width} beams" if features.beam_width > 1 else "",
         )
+
+    def check(self, guide: Guide) -> None:
+        """Refuse what cannot be enforced."""
+        error = unenforced(guide, self.features)
+        if error is not None:
+            raise error
 
     def submit(self, requests: Items[EngineRequest]) -> None:
         """Check the requests and hand over those that can run, all at once."""
