@@ -1,7 +1,8 @@
 """A deterministic engine in this process, for tests of whatever sits above the seam.
 
-Token i of a sequence is a function of the prompt ids, i, and the seed when sampling: `expected_tokens`
-says what a request must give. Driven by its own thread, or by the test with `step()` (`threaded=False`).
+Token i of a sequence is a function of the prompt ids, i, and the seed when sampling, and of bad words and biases where
+there are any: `expected_tokens` says what a request must give. Driven by its own thread, or by the test with `step()`
+(`threaded=False`). What a request may carry beyond the plain is off, as with any engine, until `features` says so.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from djl_trtllm.core import (
     EngineRequest,
@@ -16,6 +18,7 @@ from djl_trtllm.core import (
     Features,
     FinishReason,
     Guide,
+    GuideKind,
     Inbox,
     Limit,
     Limits,
@@ -25,6 +28,15 @@ from djl_trtllm.core import (
 from djl_trtllm.engines.admission import refusal, unenforced
 from djl_trtllm.engines.base import EngineClosedError
 from djl_trtllm.errors import DjlTrtllmError, EngineRestarting, GenerationFailed, LoadError
+
+EVERYTHING = Features(
+    bad_words=True,
+    logit_bias=True,
+    top_logprobs=20,
+    prompt_logprobs=True,
+    guides=frozenset(GuideKind),
+)
+"""All that this engine can do."""
 
 
 def toy_limits(
@@ -53,9 +65,49 @@ def toy_token(prompt_ids: Sequence[int], position: int, sampling: SamplingParams
     return (sum(prompt_ids) * 31 + len(prompt_ids) * 17 + position * 7 + salt * 13 + 1) % vocab_size
 
 
+def toy_choice(
+    prompt_ids: Sequence[int], before: Sequence[int], sampling: SamplingParams, vocab_size: int
+) -> int:
+    """The token that follows `before`, after bad words and biases.
+
+    The logit of an id is 0 for `toy_token` and falls by 100 over the vocabulary from there upwards, so that a bias of
+    100 always wins and one of -100 never does. A token that would complete a bad word, prompt included, is passed over.
+    """
+    first = toy_token(prompt_ids, len(before), sampling, vocab_size)
+    if not sampling.bad_words and not sampling.logit_bias:
+        return first
+    so_far, biases = (*prompt_ids, *before), dict(sampling.logit_bias)
+    banned = {
+        word[-1]
+        for word in sampling.bad_words
+        if len(word) == 1 or so_far[-(len(word) - 1) :] == tuple(word[:-1])
+    }
+    order = [(first + step) % vocab_size for step in range(vocab_size)]
+    plain = next((token for token in order if token not in banned and token not in biases), first)
+    candidates = [plain, *(token for token in biases if token not in banned)]
+
+    def logit(token: int) -> float:
+        return biases.get(token, 0.0) - (token - first) % vocab_size * 100 / vocab_size
+
+    return max(candidates, key=logit)
+
+
 def toy_logprob(token: int) -> float:
     """The log-probability this engine gives to a token."""
     return -(token % 10 + 1) / 10
+
+
+def toy_tops(token: int, number: int, vocab_size: int) -> list[tuple[int, float]]:
+    """The `number` likeliest tokens where `token` came, which is always the first of them."""
+    best = toy_logprob(token)
+    order = ((token + step) % vocab_size for step in range(vocab_size))
+    ids = list(islice((other for other in order if toy_logprob(other) <= best), number))
+    return sorted(((i, toy_logprob(i)) for i in ids), key=lambda pair: -pair[1])
+
+
+def toy_prompt_logprobs(prompt_ids: Sequence[int]) -> list[float | None]:
+    """The log-probability of each token of a prompt, of which the first has none."""
+    return [None, *(toy_logprob(token) for token in prompt_ids[1:])]
 
 
 def expected_tokens(
@@ -65,7 +117,7 @@ def expected_tokens(
     sampling = request.sampling
     tokens: list[int] = []
     for position in range(sampling.max_new_tokens):
-        token = toy_token(request.prompt_ids, position, sampling, vocab_size)
+        token = toy_choice(request.prompt_ids, tokens, sampling, vocab_size)
         tokens.append(token)
         if token == eos_id and not sampling.ignore_eos and position >= sampling.min_new_tokens:
             return tokens, FinishReason.EOS
@@ -75,7 +127,7 @@ def expected_tokens(
 @dataclass(slots=True)
 class _Running:
     request: EngineRequest
-    position: int = 0
+    tokens: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -208,24 +260,28 @@ class ToyEngine:
         if error is not None:
             del self._running[request.id]
             return TokenChunk(request.id, error=error)
-        tokens: list[int] = []
-        finish = None
+        begins, finish = len(running.tokens), None
         vocab = self.limits.vocab_size.value
         for _ in range(self.tokens_per_step):
-            token = toy_token(request.prompt_ids, running.position, sampling, vocab)
+            token = toy_choice(request.prompt_ids, running.tokens, sampling, vocab)
             eos = token == self.eos_id and not sampling.ignore_eos
-            tokens.append(token)
-            running.position += 1
-            if eos and running.position > sampling.min_new_tokens:
+            running.tokens.append(token)
+            if eos and len(running.tokens) > sampling.min_new_tokens:
                 finish = FinishReason.EOS
-            elif running.position >= sampling.max_new_tokens:
+            elif len(running.tokens) >= sampling.max_new_tokens:
                 finish = FinishReason.LENGTH
             if finish is not None:
                 del self._running[request.id]
                 break
-        return TokenChunk(
-            request.id, tokens, [toy_logprob(t) for t in tokens] if sampling.logprobs else None, finish
-        )
+        tokens = running.tokens[begins:]
+        chunk = TokenChunk(request.id, tokens, finish=finish)
+        if sampling.logprobs:
+            chunk.logprobs = [toy_logprob(token) for token in tokens]
+        if sampling.top_logprobs:
+            chunk.tops = [toy_tops(token, sampling.top_logprobs, vocab) for token in tokens]
+        if sampling.prompt_logprobs and not begins:
+            chunk.prompt_logprobs = toy_prompt_logprobs(request.prompt_ids)
+        return chunk
 
     def _end_all(self, ending: Callable[[int], TokenChunk]) -> None:
         chunks = [ending(i) for i in (*self._running, *self._waiting)]
