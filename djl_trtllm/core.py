@@ -139,6 +139,7 @@ class Request:
     truncate: int | None = None
     skip_special_tokens: bool = True
     openai: OpenAI | None = None
+    length_asked: bool = False
     warnings: tuple[str, ...] = ()
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
-from djl_trtllm.core import EngineRequest, Limits, Request
+from djl_trtllm.core import EngineRequest, Limits, Prompt, Request, SamplingParams
 from djl_trtllm.errors import InvalidRequest
-from djl_trtllm.formats.registry import Writers
+from djl_trtllm.formats.base import Response
+from djl_trtllm.rolling_batch.live_sequence import LiveSequence
+from djl_trtllm.rolling_batch.prompts import Prompts
 from djl_trtllm.rolling_batch.slot import Slot
 from djl_trtllm.rolling_batch.text_stream import PlainStream, StoppingStream, TextStream
 from djl_trtllm.text.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
+
+_SEED_MASK = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,76 +29,102 @@ class Arrival:
     headers: Mapping[str, str]
     seed: int | None = None
 
-    @property
-    def content_type(self) -> str:
-        """The Content-Type header, empty when the client sent none. Header names match in any case."""
-        return next((v for k, v in self.headers.items() if k.lower() == "content-type"), "")
+    def header(self, name: str) -> str:
+        """A header's value, empty when the client sent none; `name` in lower case, which matches any."""
+        return next((v for k, v in self.headers.items() if k.lower() == name), "")
 
 
-Parse = Callable[[bytes, str, "int | None"], Request]
-"""A request schema: body, content type and the server's seed in, a `Request` out; raises `InvalidRequest`."""
+class Parse(Protocol):
+    """The request schemas: an arrival in, a `Request` out."""
+
+    def __call__(self, body: bytes, content_type: str, accept: str, seed: int | None) -> Request:
+        """Return the request; raise `InvalidRequest` with every problem, `BodyTooLarge` for an oversized body."""
+        ...
 
 
 class Admission:
     """Parses, tokenises and checks one request at a time. Used by several threads; holds no state of a request."""
 
-    def __init__(self, parse: Parse, tokenizer: Tokenizer, limits: Limits, on_long_input: str) -> None:
+    def __init__(
+        self,
+        parse: Parse,
+        respond: Callable[[Request], Response],
+        tokenizer: Tokenizer,
+        limits: Limits,
+        on_long_input: str,
+    ) -> None:
         self._parse = parse
+        self._respond = respond
         self._tokenizer = tokenizer
         self._limits = limits
-        self._on_long_input = on_long_input
-        self._writers = Writers(tokenizer.special_ids)
+        self._prompts = Prompts(tokenizer, limits, on_long_input)
 
-    def prepare(self, slot: Slot, arrival: Arrival) -> EngineRequest:
-        """Make `slot` ready for its first chunk and return its sequence for the engine.
+    def parse(self, arrival: Arrival) -> Request:
+        """Return the request in an arrival. Raises `InvalidRequest` or `BodyTooLarge`."""
+        return self._parse(arrival.body, arrival.header("content-type"), arrival.header("accept"), arrival.seed)
 
-        Raises `InvalidRequest` with every problem found, `BodyTooLarge` for an oversized body.
+    def prepare(self, slot: Slot, request: Request, ids: Iterator[int]) -> Sequence[EngineRequest]:
+        """Make `slot` ready for its first chunks and return its sequences for the engine.
+
+        The first one has the slot's id, further ones take theirs from `ids`. Raises `InvalidRequest`.
         """
-        request = self._parse(arrival.body, arrival.content_type, arrival.seed)
+        self._prompts.encode(request)
+        sampling = self._fitted(request)
+        response = self._respond(request)
         for warning in request.warnings:
             log.warning("request %d: %s", slot.id, warning)
-        request.prompt_ids = self._encode(request)
-        room = self._limits.max_sequence_len.value - len(request.prompt_ids)
-        if request.sampling.max_new_tokens > room:
-            request.sampling = dataclasses.replace(
-                request.sampling,
-                max_new_tokens=room,
-                min_new_tokens=min(request.sampling.min_new_tokens, room),
+        sequences, requests = [], []
+        plain = not (sampling.top_logprobs or sampling.prompt_logprobs)
+        for index, prompt in enumerate(p for p in request.prompts for _ in range(request.sequences)):
+            sequence_id = next(ids) if index else slot.id
+            sequences.append(
+                LiveSequence(
+                    sequence_id,
+                    index,
+                    slot,
+                    prompt,
+                    self._stream(request, prompt),
+                    response.writer(index),
+                    keeps_tokens=response.keeps_tokens,
+                    scored=request.sequences > request.n,
+                    plain=plain,
+                )
             )
-        slot.begin(request, self._stream(request), self._writers.make(request))
-        return EngineRequest(slot.id, request.prompt_ids, request.sampling)
+            seeded = replace(sampling, seed=(sampling.seed + index) & _SEED_MASK) if index else sampling
+            requests.append(EngineRequest(sequence_id, prompt.ids, seeded, request.guide))
+        slot.begin(request, response, sequences)
+        return requests
 
-    def _stream(self, request: Request) -> TextStream:
-        detokenizer = self._tokenizer.detokenizer(request.prompt_ids, request.skip_special_tokens)
-        return StoppingStream(detokenizer, request.stops) if request.stops else PlainStream(detokenizer)
-
-    def _encode(self, request: Request) -> list[int]:
-        limit = self._limits.max_input_len
-        clipping = request.truncate is not None or self._on_long_input != "reject"
-        at_least = self._tokenizer.min_tokens(len(request.prompt.encode("utf-8")))
-        if at_least > limit.value and not clipping:
-            raise _too_long(f"at least {at_least}", limit.value, limit.source)
-        ids = self._tokenizer.encode(request.prompt)
-        if not ids:
-            raise InvalidRequest("inputs is empty: the prompt has no tokens; send at least one character.")
-        if request.truncate is not None:
-            ids = ids[-request.truncate :]
-        if len(ids) > limit.value:
-            if not clipping:
-                raise _too_long(str(len(ids)), limit.value, limit.source)
-            keep_end = request.truncate is not None or self._on_long_input == "truncate_left"
-            ids = ids[-limit.value :] if keep_end else ids[: limit.value]
+    def _fitted(self, request: Request) -> SamplingParams:
+        """Return the sampling of an encoded request, with new tokens lowered to what the context leaves."""
+        sampling = request.sampling
+        if request.bad_sequences:
+            words = [word for text in request.bad_sequences for word in self._tokenizer.words(text)]
+            sampling = replace(sampling, bad_words=tuple(dict.fromkeys(words)))
         context = self._limits.max_sequence_len
-        if len(ids) >= context.value:
-            raise InvalidRequest(
-                f"inputs has {len(ids)} tokens and leaves no room for output: the model's context is "
-                f"{context.value} tokens (set by {context.source}); shorten the prompt or set truncate."
+        room = context.value - max(len(prompt.ids) for prompt in request.prompts)
+        if sampling.max_new_tokens <= room:
+            return sampling
+        if request.length_asked:
+            request.warnings = (
+                *request.warnings,
+                f"The {sampling.max_new_tokens} new tokens asked for were lowered to {room}, what the prompt leaves of "
+                f"the model's context of {context.value} tokens (set by {context.source}).",
             )
-        return ids
+        return replace(sampling, max_new_tokens=room, min_new_tokens=min(sampling.min_new_tokens, room))
+
+    def _stream(self, request: Request, prompt: Prompt) -> TextStream:
+        detokenizer = self._tokenizer.detokenizer(prompt.ids, request.skip_special_tokens)
+        if not request.stops:
+            return PlainStream(detokenizer)
+        return StoppingStream(detokenizer, request.stops, request.include_stop)
 
 
-def _too_long(tokens: str, limit: int, source: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"inputs has {tokens} tokens, the limit is {limit} (set by {source}); "
-        f"shorten the prompt, set truncate, or raise max_input_len."
-    )
+def check_count(request: Request, limits: Limits) -> None:
+    """Refuse a request of more sequences than run at once. Raises `InvalidRequest`."""
+    wanted, most = len(request.prompts) * request.sequences, limits.max_batch_size
+    if wanted > most.value:
+        raise InvalidRequest(
+            f"The request asks for {wanted} sequences ({len(request.prompts)} prompts, {request.sequences} of each); "
+            f"the limit is {most.value} (set by {most.source}): send fewer prompts at once or lower n."
+        )

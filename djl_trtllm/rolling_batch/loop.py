@@ -9,28 +9,22 @@ from __future__ import annotations
 
 import itertools
 import logging
-import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from djl_trtllm.core import EngineRequest, TokenChunk
 from djl_trtllm.engines.base import Engine
-from djl_trtllm.errors import DjlTrtllmError, InternalError, RequestError
+from djl_trtllm.errors import DjlTrtllmError, InternalError
 from djl_trtllm.rolling_batch.admit import Admission, Arrival
+from djl_trtllm.rolling_batch.entrance import Entrance
 from djl_trtllm.rolling_batch.inbox import QueueInbox
+from djl_trtllm.rolling_batch.live_sequence import LiveSequence
 from djl_trtllm.rolling_batch.slot import Replies, Reply, Slot
-from djl_trtllm.telemetry.logs import describe
 from djl_trtllm.telemetry.requests import RequestLog
 
 log = logging.getLogger(__name__)
 
 STEP_SECONDS = 0.1
 """A step answers at the latest after this time, so that new requests and DJL's timeouts never wait for us."""
-
-INLINE_BODY_BYTES = 8192
-"""Bodies up to this size are prepared inside the step; larger ones in a thread that submits by itself."""
-
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -48,7 +42,13 @@ class RollingBatch:
     """The ordered list of live requests and everything that happens to it. One thread calls `step`."""
 
     def __init__(
-        self, engine: Engine, inbox: QueueInbox, admission: Admission, item_chars: int, requests: RequestLog
+        self,
+        engine: Engine,
+        inbox: QueueInbox,
+        admission: Admission,
+        item_chars: int,
+        requests: RequestLog,
+        queue_max_tokens: int | None = None,
     ) -> None:
         self._engine = engine
         self._inbox = inbox
@@ -60,9 +60,8 @@ class RollingBatch:
         self._ending = False
         self.over = False
         """True once the engine's death has been answered to everybody who was listed."""
-        self._live: dict[int, Slot] = {}
-        self._submitting = threading.Lock()
-        self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="prepare")
+        self._live: dict[int, LiveSequence | Slot] = {}
+        self._entrance = Entrance(engine, inbox, admission, self._live, self._ids, queue_max_tokens)
 
     @property
     def active(self) -> int:
@@ -84,7 +83,7 @@ class RollingBatch:
     def close(self) -> None:
         """Void everything and stop the preparation threads. The engine is closed by its owner."""
         self._void(self._slots)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._entrance.close()
 
     def _receive(self, step: Step) -> list[tuple[Slot, Arrival]]:
         expected = step.size - len(step.arrivals)
@@ -101,32 +100,14 @@ class RollingBatch:
         return slot
 
     def _admit(self, arrivals: list[tuple[Slot, Arrival]]) -> None:
-        ready: list[EngineRequest] = []
-        for slot, arrival in arrivals:
-            if self._inbox.death is not None:
-                self._fail(slot, self._inbox.death)
-                continue
-            self._live[slot.id] = slot
-            if len(arrival.body) > INLINE_BODY_BYTES:
-                self._pool.submit(self._prepare_aside, slot, arrival)
-            else:
-                try:
-                    ready.append(self._admission.prepare(slot, arrival))
-                except Exception as error:
-                    del self._live[slot.id]
-                    self._fail(slot, _as_request_error(error))
-        if ready:
-            self._engine.submit(ready)
-
-    def _prepare_aside(self, slot: Slot, arrival: Arrival) -> None:
-        try:
-            request = self._admission.prepare(slot, arrival)
-        except Exception as error:
-            self._inbox.put([TokenChunk(slot.id, error=_as_request_error(error))])
+        if not arrivals:
             return
-        with self._submitting:
-            if not slot.void:
-                self._engine.submit([request])
+        if self._inbox.death is not None:
+            for slot, _ in arrivals:
+                self._fail(slot, self._inbox.death)
+            return
+        for slot, error in self._entrance.admit(arrivals):
+            self._fail(slot, error)
 
     def _advance(self) -> None:
         news = self._inbox.drain()
@@ -136,22 +117,31 @@ class RollingBatch:
         stopped: list[int] = []
         for chunks in news:
             for chunk in chunks:
-                slot = live.get(chunk.id)
-                if slot is None:
-                    continue
-                if slot.feed(chunk):
-                    self._ending = True
+                sequence = live.get(chunk.id)
+                if sequence is not None and sequence.feed(chunk):
                     del live[chunk.id]
                     if chunk.finish is None and chunk.error is None:
                         stopped.append(chunk.id)
+                    self._settle(sequence, stopped)
         if stopped:
             self._engine.cancel(stopped)
         if self._inbox.death is not None:
             self._bury(self._inbox.death)
 
+    def _settle(self, ended: LiveSequence | Slot, stopped: list[int]) -> None:
+        """Look whether a request is over now; what else of it runs is to be stopped."""
+        slot = ended if isinstance(ended, Slot) else ended.owner
+        if not slot.over:
+            return
+        self._ending = True
+        for sequence in slot.sequences:
+            if self._live.pop(sequence.id, None) is not None:
+                stopped.append(sequence.id)
+
     def _bury(self, death: DjlTrtllmError) -> None:
-        for slot in self._live.values():
-            self._fail(slot, death)
+        for slot in self._slots:
+            if not slot.over:
+                self._fail(slot, death)
         self._live.clear()
         self.over = True
 
@@ -171,22 +161,11 @@ class RollingBatch:
         last = [isinstance(reply, Reply) and reply.last for reply in replies]
         gone = [slot for slot, is_last in zip(self._slots, last, strict=True) if is_last]
         self._slots = [slot for slot, is_last in zip(self._slots, last, strict=True) if not is_last]
-        self._ending = any(slot.ended for slot in self._slots)
+        self._ending = any(slot.over for slot in self._slots)
         self._requests.ended([slot.summary() for slot in gone])
 
     def _void(self, slots: Sequence[Slot]) -> None:
-        running = [slot.id for slot in slots if slot.id in self._live]
-        with self._submitting:
-            for slot in slots:
-                slot.void = True
-        self._live.clear()
+        running = self._entrance.void(slots)
         if running:
             self._engine.cancel(running)
-            log.warning("%d running requests were voided by the server", len(running))
-
-
-def _as_request_error(error: Exception) -> DjlTrtllmError:
-    if isinstance(error, RequestError):
-        return error
-    log.error("preparing a request failed: %s", describe(error))
-    return InternalError("The server failed to prepare this request.")
+            log.warning("%d running sequences were voided by the server", len(running))

@@ -1,0 +1,64 @@
+"""From the prompts of a request to token ids within the limits."""
+
+from __future__ import annotations
+
+from djl_trtllm.core import Limits, Prompt, Request
+from djl_trtllm.errors import InvalidRequest
+from djl_trtllm.text.tokenizer import Tokenizer
+
+
+class Prompts:
+    """Encodes and checks. Used by several threads."""
+
+    def __init__(self, tokenizer: Tokenizer, limits: Limits, on_long_input: str) -> None:
+        self._tokenizer = tokenizer
+        self._limits = limits
+        self._on_long_input = on_long_input
+
+    def encode(self, request: Request) -> None:
+        """Fill in the ids of every prompt. Raises `InvalidRequest`, for all prompts that are wrong at once."""
+        problems: list[str] = []
+        several = len(request.prompts) > 1
+        for position, prompt in enumerate(request.prompts):
+            name = f"Prompt {position}" if several else "The prompt"
+            try:
+                prompt.ids = self._fitted(prompt, request.truncate, name)
+            except InvalidRequest as error:
+                problems += error.problems
+        if problems:
+            raise InvalidRequest(*problems)
+
+    def _fitted(self, prompt: Prompt, truncate: int | None, name: str) -> list[int]:
+        limit = self._limits.max_input_len
+        clipping = truncate is not None or self._on_long_input != "reject"
+        ids = list(prompt.ids) or self._ids(prompt, name, clipping=clipping)
+        if truncate is not None:
+            ids = ids[-truncate:]
+        if len(ids) > limit.value:
+            if not clipping:
+                raise self._too_long(name, str(len(ids)))
+            keep_end = truncate is not None or self._on_long_input == "truncate_left"
+            ids = ids[-limit.value :] if keep_end else ids[: limit.value]
+        context = self._limits.max_sequence_len
+        if len(ids) >= context.value:
+            raise InvalidRequest(
+                f"{name} has {len(ids)} tokens and leaves no room for output: the model's context is "
+                f"{context.value} tokens (set by {context.source}); shorten the prompt or set truncate."
+            )
+        return ids
+
+    def _ids(self, prompt: Prompt, name: str, *, clipping: bool) -> list[int]:
+        at_least = self._tokenizer.min_tokens(len(prompt.text.encode("utf-8", "surrogatepass")))
+        if at_least > self._limits.max_input_len.value and not clipping:
+            raise self._too_long(name, f"at least {at_least}")
+        ids = self._tokenizer.encode(prompt.text, prompt.special)
+        if not ids:
+            raise InvalidRequest(f"{name} is empty: it has no tokens; send at least one character.")
+        return ids
+
+    def _too_long(self, name: str, tokens: str) -> InvalidRequest:
+        limit = self._limits.max_input_len
+        return InvalidRequest(
+            f"{name} has {tokens} tokens, the limit is {limit.value} (set by {limit.source}); "
+            f"shorten the prompt, set truncate, or raise max_input_len."
+        )
