@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from djl_trtllm.core import Features, Limits, Request
+from djl_trtllm.core import Features, Limits, Prompt, Request
 from djl_trtllm.errors import BodyTooLarge, InvalidRequest
 from djl_trtllm.schemas import careful
 from djl_trtllm.schemas.defaults import Defaults
@@ -34,9 +34,15 @@ _NONE = Parameters()
 
 
 def parse(
-    body: bytes, content_type: str, defaults: Defaults, limits: Limits, features: Features, seed: int | None
+    body: bytes,
+    content_type: str,
+    accept: str,
+    defaults: Defaults,
+    limits: Limits,
+    features: Features,
+    seed: int | None,
 ) -> Request:
-    """Return the request in `body`, its `prompt_ids` still empty.
+    """Return the request in `body`, the ids of its prompts still empty.
 
     `seed` is the server's, for a request without its own. Raises `BodyTooLarge`, or `InvalidRequest` with every
     problem. What was ignored or changed is in `Request.warnings`.
@@ -103,7 +109,7 @@ def _request(
     if stream and sampling.num_beams > 1:
         problems.append(f"The {sampling.num_beams} beams of this engine cannot stream; send stream=false.")
     return Request(
-        prompt=body.inputs,
+        prompts=[Prompt(body.inputs)],
         sampling=sampling,
         output_format=output_format,
         stops=_stops(given),
@@ -112,6 +118,7 @@ def _request(
         return_full_text=given.return_full_text is True,
         truncate=given.truncate,
         skip_special_tokens=given.skip_special_tokens is not False,
+        length_asked=given.max_new_tokens is not None,
         warnings=tuple(warnings),
     )
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from djl_trtllm.core import Request, SamplingParams
+from djl_trtllm.core import Prompt, Request, SamplingParams
 from djl_trtllm.errors import BodyTooLarge, InvalidRequest
 from djl_trtllm.schemas import careful
 from djl_trtllm.schemas.lmi import MAX_BODY_BYTES, Defaults
@@ -16,7 +16,7 @@ from tests.support.lmi_bodies import body, read
 
 
 def test_the_smallest_body() -> None:
-    assert read('{"inputs": "Hi"}') == Request("Hi", SamplingParams(30, seed=11), "json")
+    assert read('{"inputs": "Hi"}') == Request([Prompt("Hi")], SamplingParams(30, seed=11), "json")
 
 
 def test_the_largest_body() -> None:
@@ -35,7 +35,7 @@ def test_the_largest_body() -> None:
         "stream": True,
     }
     request = read(json.dumps(whole))
-    assert request.prompt == whole["inputs"]
+    assert request.prompts[0].text == whole["inputs"]
     assert request == read(json.dumps(whole, ensure_ascii=False))
     assert (request.stops, request.truncate, request.output_format) == (("a", "b"), 100, "json")
     assert request.stream
@@ -64,18 +64,18 @@ def test_null_is_not_set() -> None:
 
 def test_the_last_of_equal_names_counts() -> None:
     request = read('{"inputs": "a", "inputs": "b", "parameters": {"max_new_tokens": 3, "max_new_tokens": 4}}')
-    assert (request.prompt, request.sampling.max_new_tokens) == ("b", 4)
+    assert (request.prompts[0].text, request.sampling.max_new_tokens) == ("b", 4)
 
 
 @pytest.mark.parametrize(
     "content_type", ["", "application/json", "application/json; charset=utf-8", "text/html"]
 )
 def test_everything_but_plain_text_is_json(content_type: str) -> None:
-    assert read('{"inputs": "x"}', content_type).prompt == "x"
+    assert read('{"inputs": "x"}', content_type).prompts[0].text == "x"
 
 
 def test_plain_text_is_the_prompt() -> None:
-    assert read('{"inputs": "\u00e9"}', "Text/Plain; charset=utf-8").prompt == '{"inputs": "\u00e9"}'
+    assert read('{"inputs": "\u00e9"}', "Text/Plain; charset=utf-8").prompts[0].text == '{"inputs": "\u00e9"}'
     with pytest.raises(InvalidRequest, match="empty"):
         read("", "text/plain")
     with pytest.raises(InvalidRequest, match="UTF-8"):
@@ -84,12 +84,12 @@ def test_plain_text_is_the_prompt() -> None:
 
 def test_a_body_may_be_a_bytearray() -> None:
     assert read(bytearray(body(nonsense=1))).warnings
-    assert read(bytearray(b"abc"), "text/plain").prompt == "abc"
+    assert read(bytearray(b"abc"), "text/plain").prompts[0].text == "abc"
 
 
 def test_twenty_mebibytes() -> None:
     room = MAX_BODY_BYTES - len('{"inputs":""}')
-    assert len(read('{"inputs":"' + "x" * room + '"}').prompt) == room
+    assert len(read('{"inputs":"' + "x" * room + '"}').prompts[0].text) == room
     with pytest.raises(BodyTooLarge, match="20971521 bytes; the limit is 20 MiB"):
         read('{"inputs":"' + "x" * (room + 1) + '"}')
 
@@ -145,8 +145,8 @@ def test_any_bytes_are_a_request_or_refused(data: bytes, content_type: str, unkn
         assert error.problems  # noqa: PT017
         assert len(error.wire_text()) <= 300  # noqa: PT017
     else:
-        request.prompt.encode()
-        assert request.prompt
+        request.prompts[0].text.encode()
+        assert request.prompts[0].text
         assert 1 <= request.sampling.max_new_tokens <= 512
         assert 0 <= request.sampling.min_new_tokens <= request.sampling.max_new_tokens
         assert 0 <= request.sampling.seed < 2**63
@@ -155,9 +155,9 @@ def test_any_bytes_are_a_request_or_refused(data: bytes, content_type: str, unkn
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_prompts_arrive_unchanged(prompt: str) -> None:
-    assert read(json.dumps({"inputs": prompt})).prompt == prompt
-    assert read(json.dumps({"inputs": prompt}, ensure_ascii=False)).prompt == prompt
-    assert read(prompt, "text/plain").prompt == prompt
+    assert read(json.dumps({"inputs": prompt})).prompts[0].text == prompt
+    assert read(json.dumps({"inputs": prompt}, ensure_ascii=False)).prompts[0].text == prompt
+    assert read(prompt, "text/plain").prompts[0].text == prompt
 
 
 def test_a_good_body_is_read_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ def read(
 ) -> Request:
     """Parse a body under `LIMITS`."""
     data = body.encode() if isinstance(body, str) else body
-    return parse(data, content_type, defaults, LIMITS, features, seed)
+    return parse(data, content_type, "", defaults, LIMITS, features, seed)
 
 
 def body(**parameters: object) -> bytes:
