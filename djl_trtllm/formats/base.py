@@ -8,7 +8,6 @@ from typing import Protocol
 
 from djl_trtllm.core import Alternatives, FinishReason, Prompt, Usage
 from djl_trtllm.errors import DjlTrtllmError
-from djl_trtllm.formats.token_json import quote
 
 NO_TOKEN = -1
 """The token id of a line that belongs to no token: a tail decoded after the last one, or an ending without one."""
@@ -87,23 +86,3 @@ class Response(Protocol):
         Together with what the last writer's `end` returned it is never empty.
         """
         ...
-
-
-def details_json(ending: Ending, inputs: bool, *more: str) -> str:
-    """The object `details`. `more` are further members as JSON text, put at its end."""
-    members = [
-        f'"finish_reason":"{ending.reason.value}"',
-        f'"generated_tokens":{ending.usage.generated_tokens}',
-        *([f'"inputs":{quote(ending.prompt.text)}'] if inputs else []),
-        *more,
-    ]
-    return "{" + ",".join(members) + "}"
-
-
-def error_members(error: DjlTrtllmError) -> str:
-    """Members that describe an error, the same in every format."""
-    retryable = "true" if error.retryable else "false"
-    return (
-        f'"error":{quote(str(error))},"code":{error.status},'
-        f'"error_code":{quote(error.code)},"retryable":{retryable}'
-    )

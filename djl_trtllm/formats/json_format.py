@@ -2,45 +2,52 @@
 
 from __future__ import annotations
 
-from djl_trtllm.core import FinishReason, Request
-from djl_trtllm.formats.base import Ending, Piece, details_json, error_members
-from djl_trtllm.formats.token_json import TokenJson, quote
+from collections.abc import Sequence
+
+from djl_trtllm.core import Request
+from djl_trtllm.formats.base import Ending, Writer
+from djl_trtllm.formats.errors import error_members
+from djl_trtllm.formats.lmi_details import LmiDetails, cut_short
+from djl_trtllm.formats.quoting import array
+from djl_trtllm.formats.silent import SILENT
+from djl_trtllm.formats.vocabulary import Vocabulary
 
 
-class JsonWriter:
-    """`{"generated_text": ..., "details": {...}}`; details, with every token, if asked for.
+class JsonResponse:
+    """`{"generated_text": ..., "details": {...}}`; details, with every token, if asked for or if n > 1.
 
+    The best sequence comes first, the others are in its `best_of_sequences`. A list of prompts gets a list of objects.
     An error replaces the text with null, as in LMI: a whole answer is never a part of one.
     """
 
-    __slots__ = ("_details", "_full_text", "_tokens", "content_type")
+    __slots__ = ("_details", "_listed", "_n", "_whole", "content_type", "keeps_tokens")
 
-    def __init__(self, request: Request, tokens: TokenJson) -> None:
+    def __init__(self, request: Request, vocabulary: Vocabulary) -> None:
         self.content_type = "application/json"
-        self._details = request.details
-        self._full_text = request.return_full_text
-        self._tokens = tokens
+        self._n = request.n
+        self._listed = request.listed
+        self._whole = self.keeps_tokens = request.details or request.n > 1
+        self._details = LmiDetails(request, vocabulary.lmi)
 
-    def write(self, piece: Piece) -> str:  # noqa: ARG002
-        """Return nothing: everything is written at the end."""
-        return ""
+    def writer(self, index: int) -> Writer:  # noqa: ARG002
+        """Return one that says nothing."""
+        return SILENT
 
-    def line(self, token: int, text: str, log_prob: float | None) -> str:  # noqa: ARG002
-        """Return nothing, as `write`."""
-        return ""
+    def close(self, endings: Sequence[Ending]) -> str:
+        """Return the object, or the list of them."""
+        for ending in endings:
+            if ending.error is not None:
+                details = self._details.of_error(ending)
+                return f'{{"generated_text":null,{error_members(ending.error)},"details":{details}}}'
+        n = self._n
+        objects = [self._object(endings[at : at + n]) for at in range(0, len(endings), n)]
+        return array(objects) if self._listed else objects[0]
 
-    def end(self, piece: Piece | None, ending: Ending) -> str:  # noqa: ARG002
-        """Return the object."""
-        if ending.error is not None:
-            details = details_json(ending, self._details)
-            return f'{{"generated_text":null,{error_members(ending.error)},"details":{details}}}'
-        text = quote(ending.prompt + ending.text if self._full_text else ending.text)
-        if self._details:
-            return f'{{"generated_text":{text},"details":{details_json(ending, True, self._all_tokens(ending))}}}'
-        if ending.reason in (FinishReason.CANCELLED, FinishReason.ERROR):
-            return f'{{"generated_text":{text},"details":{details_json(ending, False)}}}'
-        return f'{{"generated_text":{text}}}'
-
-    def _all_tokens(self, ending: Ending) -> str:
-        logprobs = ending.logprobs or (None,) * len(ending.tokens)
-        return f'"tokens":[{",".join(map(self._tokens.whole, ending.tokens, ending.texts, logprobs))}]'
+    def _object(self, endings: Sequence[Ending]) -> str:
+        best, *others = sorted(endings, key=lambda ending: (-ending.score, ending.index))
+        members = f'"generated_text":{self._details.text(best)}'
+        if self._whole:
+            members += f',"details":{self._details.of_whole(best, others)}'
+        elif cut_short(best):
+            members += f',"details":{self._details.of_error(best)}'
+        return "{" + members + "}"
