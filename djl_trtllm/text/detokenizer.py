@@ -41,29 +41,37 @@ class Detokenizer(Protocol):
 
 
 class Detokenizers:
-    """Makes the streams of one tokenizer, in the fastest way that is right for it, unless told which."""
+    """Makes the streams of one tokenizer, in the fastest way that is right for it, unless told which.
+
+    `spelling` is there where a table can decode.
+    """
 
     def __init__(self, vocabulary: Vocabulary, way: Way | None = None) -> None:
         self._vocabulary = vocabulary
-        self._spelling = spelling(vocabulary)
+        self.spelling = spelling(vocabulary)
         self._stream: Any = getattr(decoders, "DecodeStream", None)
         self.way: Way = way or self._best()
-        if self._spelling is not None:
+        if self.spelling is not None:
             self._tables = {
-                skip: TokenTable(vocabulary, skip, self._spelling.to_bytes) for skip in (False, True)
+                skip: TokenTable(vocabulary, skip, self.spelling.to_bytes) for skip in (False, True)
             }
         self._byte_ids = vocabulary.byte_ids
         self._byte_values = {token_id: byte for byte, token_id in enumerate(self._byte_ids or ())}
 
     def _best(self) -> Way:
-        if self._spelling is not None:
+        if self.spelling is not None:
             return "table"
         return "window" if self._stream is None else "stream"
 
+    def inside(self, ids: Sequence[int]) -> str:
+        """Return what ids say inside a text, special tokens by name."""
+        detokenizer = self.make(self._vocabulary.anchor, skip_special_tokens=False)
+        return "".join(map(detokenizer.step, ids)) + detokenizer.flush()
+
     def make(self, prompt_ids: Sequence[int], skip_special_tokens: bool) -> Detokenizer:
         """Start a stream after a prompt. The prompt decides whether the first blank is kept."""
-        if self.way == "table" and self._spelling is not None:
-            return TableDetokenizer(self._tables[skip_special_tokens], self._spelling, prompt_ids)
+        if self.way == "table" and self.spelling is not None:
+            return TableDetokenizer(self._tables[skip_special_tokens], self.spelling, prompt_ids)
         context = self._vocabulary.context(prompt_ids, skip_special_tokens)
         whole = self._byte_ids is not None
         inner: StreamDetokenizer | WindowedDetokenizer

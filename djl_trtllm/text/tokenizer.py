@@ -11,9 +11,10 @@ from typing import Any
 import tokenizers
 
 from djl_trtllm.errors import ArtifactError, InvalidRequest
-from djl_trtllm.text import special_ids
+from djl_trtllm.text import bad_words, special_ids
 from djl_trtllm.text.coverage import longest_token_bytes
 from djl_trtllm.text.detokenizer import Detokenizer, Detokenizers
+from djl_trtllm.text.token_texts import TokenTexts
 from djl_trtllm.text.vocabulary import Vocabulary
 
 _WORTH_KNOWING = 16 * 1024
@@ -35,6 +36,7 @@ class Tokenizer:
         self._encode = getattr(tokenizer, "encode_batch_fast", tokenizer.encode_batch)
         self._vocabulary = Vocabulary(tokenizer)
         self._detokenizers = Detokenizers(self._vocabulary)
+        self._texts = TokenTexts(self._vocabulary, self._detokenizers.spelling)
         self.special_ids = self._vocabulary.special_ids
         self.vocab_size: int = max(tokenizer.get_vocab_size(True), facts.vocab_size)
         self.eos_ids = frozenset(facts.eos_ids)
@@ -63,16 +65,37 @@ class Tokenizer:
             ) from error
         return cls(tokenizer, special_ids.read(directory, tokenizer))
 
-    def encode(self, text: str) -> list[int]:
-        """Return the ids of a prompt, with the special tokens that transformers would add. Releases the GIL.
+    def encode(self, text: str, special: bool = True) -> list[int]:
+        """Return the ids of a prompt. Releases the GIL.
 
+        `special` adds the special tokens that transformers would add; a prompt made by a chat template has its own.
         Raises InvalidRequest when the text holds half of a surrogate pair, which is no character.
         """
-        try:
-            ids: list[int] = self._encode([text])[0].ids
-        except (TypeError, UnicodeEncodeError) as error:
-            raise InvalidRequest(_not_unicode(text)) from error
-        return ids
+        return list(self._encode_all([text], special)[0])
+
+    def words(self, text: str) -> tuple[tuple[int, ...], ...]:
+        """Return the runs of ids by which `text` usually comes in an output, for lists of bad words.
+
+        They are different from each other, without special tokens, and say the text itself and the text after a blank;
+        the latter only where it begins with one. Empty for "" and for what the vocabulary cannot spell. Raises as
+        `encode`.
+        """
+        return bad_words.runs(
+            text,
+            lambda texts: [tuple(ids) for ids in self._encode_all(texts, special=False)],
+            self._detokenizers.inside,
+        )
+
+    def token_text(self, token_id: int) -> str:
+        """Return one token as it reads inside a text, blank included; "" for an id outside the vocabulary.
+
+        A special token is its name; what is not a whole character is a replacement character, see `token_bytes`.
+        """
+        return self._texts[token_id]
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """Return the UTF-8 bytes of one token, also where they are not whole characters."""
+        return self._texts.raw(token_id)
 
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
         """Return the text of ids all at once."""
@@ -100,8 +123,15 @@ class Tokenizer:
         """Start decoding what is generated after a prompt."""
         return self._detokenizers.make(prompt_ids, skip_special_tokens)
 
+    def _encode_all(self, texts: Sequence[str], special: bool) -> list[list[int]]:
+        try:
+            encodings = self._encode(texts, add_special_tokens=special)
+        except (TypeError, UnicodeEncodeError) as error:
+            raise InvalidRequest(_not_unicode(texts)) from error
+        return [encoding.ids for encoding in encodings]
 
-def _not_unicode(text: str) -> str:
-    found = _SURROGATE.search(text)
+
+def _not_unicode(texts: Sequence[str]) -> str:
+    found = next(filter(None, map(_SURROGATE.search, texts)), None)
     where = f" at character {found.start()} (U+{ord(found[0]):04X})" if found else ""
-    return f"The prompt holds half of a surrogate pair{where}; send whole Unicode characters."
+    return f"A text holds half of a surrogate pair{where}; send whole Unicode characters."

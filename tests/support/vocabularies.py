@@ -8,6 +8,8 @@ from functools import cache
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+from tests.support import slow_vocabularies
+
 TEXTS = (
     "The quick brown fox jumps over the lazy dog, doesn't it? 12,345.67 times (or more).",
     "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich – ohne Ölwechsel!",  # noqa: RUF001
@@ -46,6 +48,10 @@ def _byte_level(prefix_space: bool) -> Tokenizer:
 
 
 def _pieces(strip: bool) -> Tokenizer:
+    return _added(_plain_pieces(strip))
+
+
+def _plain_pieces(strip: bool) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
     replace = normalizers.Replace(" ", "▁")
     tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), replace]) if strip else replace
@@ -58,7 +64,7 @@ def _pieces(strip: bool) -> Tokenizer:
     # Trained as special tokens to get their ids; in a model byte tokens are plain ones.
     described = json.loads(tokenizer.to_str())
     described["added_tokens"] = [token for token in described["added_tokens"] if token["content"] in SPECIAL]
-    return _added(Tokenizer.from_str(json.dumps(described)))
+    return Tokenizer.from_str(json.dumps(described))
 
 
 def _metaspace() -> Tokenizer:
@@ -102,6 +108,14 @@ def _without_some_bytes() -> Tokenizer:
     return unusual
 
 
+def _of_pieces() -> Tokenizer:
+    return _added(slow_vocabularies.of_pieces(_plain_pieces(strip=True), SPECIAL))
+
+
+def _of_ranks() -> Tokenizer:
+    return _added(slow_vocabularies.of_ranks(TEXTS, SPECIAL[1:]))
+
+
 _MAKERS: Mapping[str, Callable[[], Tokenizer]] = {
     "byte_level": lambda: _byte_level(prefix_space=False),
     "byte_level_prefix_space": lambda: _byte_level(prefix_space=True),
@@ -110,11 +124,15 @@ _MAKERS: Mapping[str, Callable[[], Tokenizer]] = {
     "metaspace": _metaspace,
     "wordpiece": _wordpiece,
     "no_decoder": _no_decoder,
+    "converted": _of_pieces,
+    "tiktoken": _of_ranks,
     "without_some_bytes": _without_some_bytes,
 }
-WITHOUT_BYTE_FALLBACK = ("byte_level", "byte_level_prefix_space", "metaspace", "wordpiece", "no_decoder")
-WITH_BYTE_FALLBACK = ("llama", "gemma")
-BY_TABLE = ("byte_level", "byte_level_prefix_space", "metaspace", *WITH_BYTE_FALLBACK)
+BYTE_LEVEL = ("byte_level", "byte_level_prefix_space", "tiktoken")
+WITHOUT_BYTE_FALLBACK = (*BYTE_LEVEL, "metaspace", "wordpiece", "no_decoder")
+WITH_BYTE_FALLBACK = ("llama", "gemma", "converted")
+BY_TABLE = (*BYTE_LEVEL, "metaspace", *WITH_BYTE_FALLBACK)
+KINDS = (*WITHOUT_BYTE_FALLBACK, *WITH_BYTE_FALLBACK)
 
 
 @cache

@@ -12,9 +12,8 @@ from tokenizers import Tokenizer, decoders
 
 from djl_trtllm.text.detokenizer import Detokenizers, Way
 from djl_trtllm.text.vocabulary import Vocabulary
-from tests.support.vocabularies import BY_TABLE, TEXTS, WITH_BYTE_FALLBACK, WITHOUT_BYTE_FALLBACK, vocabulary
+from tests.support.vocabularies import BY_TABLE, BYTE_LEVEL, KINDS, TEXTS, WITH_BYTE_FALLBACK, vocabulary
 
-KINDS = (*WITHOUT_BYTE_FALLBACK, *WITH_BYTE_FALLBACK)
 WAYS: tuple[Way, ...] = ("table", "stream", "window")
 PAIRS = [(kind, way) for kind in KINDS for way in WAYS if way != "table" or kind in BY_TABLE]
 PROMPTS = (None, *TEXTS[:5], TEXTS[8])
@@ -56,7 +55,7 @@ def expected(kind: str, prompt: Sequence[int], output: Sequence[int], skip: bool
     if kind in WITH_BYTE_FALLBACK:
         before = token_bytes(tokenizer, prompt, skip).decode("utf-8", "replace")
         text = token_bytes(tokenizer, output, skip).decode("utf-8", "replace")
-        return text.removeprefix(" ") if kind == "llama" and not before else text
+        return text.removeprefix(" ") if kind != "gemma" and not before else text
     before = tokenizer.decode(prompt, skip)
     whole = tokenizer.decode([*prompt, *output], skip)
     assert whole.startswith(before)
@@ -109,7 +108,7 @@ def test_valid_byte_runs_give_the_text_of_one_decode(kind: str, way: Way, data: 
 
 
 @pytest.mark.parametrize(
-    ("kind", "way"), [p for p in PAIRS if "byte_level" in p[0] or p[0] in WITH_BYTE_FALLBACK]
+    ("kind", "way"), [p for p in PAIRS if p[0] in BYTE_LEVEL or p[0] in WITH_BYTE_FALLBACK]
 )
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
@@ -169,7 +168,7 @@ def test_added_and_special_tokens(kind: str, way: Way, skip: bool) -> None:
     assert text == expected(kind, before, ids, skip)
     assert ("</s>" in text) is not skip
     assert "<tool>" in text
-    if "byte_level" not in kind:  # the library itself reads "größe" as bytes of its alphabet there
+    if kind not in BYTE_LEVEL:  # the library itself reads "größe" as bytes of its alphabet there
         assert "größe" in text
     assert "two words" in text
 

@@ -123,3 +123,19 @@ def test_missing_and_broken_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "text.json").write_text("[]")
     with pytest.raises(ArtifactError, match=r"text\.json is not a JSON object"):
         Tokenizer.load(tmp_path)
+
+
+def test_a_prompt_of_a_chat_template_gets_no_special_tokens(tmp_path: Path) -> None:
+    library = Library.from_str(vocabulary("llama").to_str())
+    begin = library.token_to_id("<s>")
+    library.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", begin)])
+    library.save(str(tmp_path / "tokenizer.json"))
+    tokenizer = Tokenizer.load(tmp_path)
+    for text in TEXTS:
+        ids = vocabulary("llama").encode(text).ids
+        assert tokenizer.encode(text) == [begin, *ids]
+        assert tokenizer.encode(text, special=False) == ids
+    assert tokenizer.encode("<s>the fox", special=False)[0] == begin
+    assert begin not in {token for run in tokenizer.words("fox") for token in run}
+    with pytest.raises(InvalidRequest, match=r"at character 0"):
+        tokenizer.words("\ude00")
