@@ -1,6 +1,6 @@
 """From token ids to text pieces a client may see, one text per token.
 
-Two streams, chosen once per request: `PlainStream` without stop strings, `StoppingStream` with them. Both keep
+Two streams, chosen once per sequence: `PlainStream` without stop strings, `StoppingStream` with them. Both keep
 the rule that every generated token is reported exactly once and that the texts, joined, are the reply.
 """
 
@@ -10,9 +10,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from djl_trtllm.core import Alternatives
 from djl_trtllm.formats.base import NO_TOKEN, Piece
 from djl_trtllm.text.detokenizer import Detokenizer
 from djl_trtllm.text.stops import StopMatcher
+
+Logprobs = Sequence[float] | None
+Tops = Sequence[Alternatives] | None
 
 
 class TextStream(Protocol):
@@ -25,11 +29,21 @@ class TextStream(Protocol):
     stopped: bool
     step: Callable[[int], str] | None
 
-    def push(self, tokens: Sequence[int], logprobs: Sequence[float] | None) -> Piece | None:
+    @property
+    def matched(self) -> str | None:
+        """The stop string that was met."""
+        ...
+
+    @property
+    def recovered(self) -> int:
+        """How often decoding had to start afresh."""
+        ...
+
+    def push(self, tokens: Sequence[int], logprobs: Logprobs, tops: Tops = None) -> Piece | None:
         """Take new tokens; return those whose text is certain now, or None."""
         ...
 
-    def finish(self, tokens: Sequence[int], logprobs: Sequence[float] | None) -> Piece | None:
+    def finish(self, tokens: Sequence[int], logprobs: Logprobs, tops: Tops = None) -> Piece | None:
         """Take the last tokens, if any, and return everything that was held back."""
         ...
 
@@ -44,17 +58,27 @@ class PlainStream:
         self.step: Callable[[int], str] | None = detokenizer.step
         self.stopped = False
 
-    def push(self, tokens: Sequence[int], logprobs: Sequence[float] | None) -> Piece | None:
-        """Decode `tokens`; none is held back."""
-        return Piece(tokens, [*map(self._detokenizer.step, tokens)], logprobs)
+    @property
+    def matched(self) -> str | None:
+        """None: there are no stop strings."""
+        return None
 
-    def finish(self, tokens: Sequence[int], logprobs: Sequence[float] | None) -> Piece | None:
+    @property
+    def recovered(self) -> int:
+        """How often decoding had to start afresh."""
+        return self._detokenizer.recovered
+
+    def push(self, tokens: Sequence[int], logprobs: Logprobs, tops: Tops = None) -> Piece | None:
+        """Decode `tokens`; none is held back."""
+        return Piece(tokens, [*map(self._detokenizer.step, tokens)], logprobs, tops)
+
+    def finish(self, tokens: Sequence[int], logprobs: Logprobs, tops: Tops = None) -> Piece | None:
         """Decode the last tokens; the last of them carries the detokenizer's tail."""
         texts = [*map(self._detokenizer.step, tokens)]
         tail = self._detokenizer.flush()
         if texts:
             texts[-1] += tail
-            return Piece(tokens, texts, logprobs)
+            return Piece(tokens, texts, logprobs, tops)
         return Piece((NO_TOKEN,), (tail,), None) if tail else None
 
 
@@ -62,74 +86,86 @@ class StoppingStream:
     """Holds tokens back while their text could be the beginning of a stop string.
 
     A token is released once all of its text is certain. When a stop string is met, its first token keeps the text
-    before the stop, and tokens wholly inside the stop are released with no text. Later tokens are dropped.
+    before the stop, and tokens wholly inside the stop are released with no text. With `keep` the stop string is text
+    like any other and only what follows it is cut. Tokens after the one that completes the stop are dropped.
     """
 
     __slots__ = ("_detokenizer", "_held", "_matcher", "_safe", "step", "stopped")
 
-    def __init__(self, detokenizer: Detokenizer, stops: Sequence[str]) -> None:
+    def __init__(self, detokenizer: Detokenizer, stops: Sequence[str], keep: bool = False) -> None:
         self._detokenizer = detokenizer
-        self._matcher = StopMatcher(stops)
-        self._held: deque[tuple[int, str, float | None]] = deque()
+        self._matcher = StopMatcher(stops, keep)
+        self._held: deque[tuple[int, str, float | None, Alternatives | None]] = deque()
         self._safe = ""
         self.step: Callable[[int], str] | None = None
         self.stopped = False
 
-    def push(self, tokens: Sequence[int], logprobs: Sequence[float] | None) -> Piece | None:
-        """Decode `tokens` up to the first stop string."""
-        for position, token in enumerate(tokens):
-            text = self._detokenizer.step(token)
-            self._held.append((token, text, None if logprobs is None else logprobs[position]))
-            if text:
-                safe, self.stopped = self._matcher.feed(text)
-                self._safe += safe
-                if self.stopped:
-                    break
-        return self._release(everything=self.stopped)
+    @property
+    def matched(self) -> str | None:
+        """The stop string that was met."""
+        return self._matcher.matched
 
-    def finish(self, tokens: Sequence[int], logprobs: Sequence[float] | None) -> Piece | None:
-        """Decode the last tokens and the tail, in which a stop string may still be completed."""
-        first = self.push(tokens, logprobs)
+    @property
+    def recovered(self) -> int:
+        """How often decoding had to start afresh."""
+        return self._detokenizer.recovered
+
+    def push(self, tokens: Sequence[int], logprobs: Logprobs, tops: Tops = None) -> Piece | None:
+        """Decode `tokens` up to the first stop string; nothing after that."""
         if self.stopped:
-            return first
-        tail = self._detokenizer.flush()
-        if tail:
-            safe, self.stopped = self._matcher.feed(tail)
-            self._safe += safe
+            return None
+        self._take(tokens, logprobs, tops)
+        return self._release()
+
+    def finish(self, tokens: Sequence[int], logprobs: Logprobs, tops: Tops = None) -> Piece | None:
+        """Decode the last tokens and the tail, in which a stop string may still be completed."""
+        if self.stopped:
+            return None
+        self._take(tokens, logprobs, tops)
+        if not self.stopped:
+            self._safe += self._matched(self._detokenizer.flush())
         if not self.stopped:
             self._safe += self._matcher.flush()
-        rest = self._release(everything=True)
-        whole = _joined(first, rest)
-        if self._safe:
-            whole = _with_tail(whole, self._safe)
-            self._safe = ""
-        return whole
+        piece = self._release(everything=True)
+        tail, self._safe = self._safe, ""
+        return _with_tail(piece, tail) if tail else piece
 
-    def _release(self, *, everything: bool) -> Piece | None:
-        tokens: list[int] = []
-        texts: list[str] = []
-        logprobs: list[float] = []
-        held = self._held
-        while held and (everything or len(held[0][1]) <= len(self._safe)):
-            token, text, logprob = held.popleft()
-            tokens.append(token)
-            texts.append(self._safe[: len(text)])
-            self._safe = self._safe[len(text) :]
-            if logprob is not None:
-                logprobs.append(logprob)
-        return Piece(tokens, texts, logprobs or None) if tokens else None
+    def _take(self, tokens: Sequence[int], logprobs: Logprobs, tops: Tops) -> None:
+        step, held, safe = self._detokenizer.step, self._held, [self._safe]
+        for position, token in enumerate(tokens):
+            text = step(token)
+            logprob = None if logprobs is None else logprobs[position]
+            held.append((token, text, logprob, None if tops is None else tops[position]))
+            safe.append(self._matched(text))
+            if self.stopped:
+                break
+        self._safe = "".join(safe)
 
+    def _matched(self, text: str) -> str:
+        if not text:
+            return ""
+        safe, self.stopped = self._matcher.feed(text)
+        return safe
 
-def _joined(first: Piece | None, second: Piece | None) -> Piece | None:
-    if first is None or second is None:
-        return first or second
-    both = None
-    if first.logprobs is not None and second.logprobs is not None:
-        both = [*first.logprobs, *second.logprobs]
-    return Piece([*first.tokens, *second.tokens], [*first.texts, *second.texts], both)
+    def _release(self, *, everything: bool = False) -> Piece | None:
+        """Take out the tokens whose text is safe; what follows the last of them stays."""
+        held, safe, at = self._held, self._safe, 0
+        everything = everything or self.stopped
+        released, texts = [], []
+        while held and (everything or at + len(held[0][1]) <= len(safe)):
+            item = held.popleft()
+            released.append(item)
+            texts.append(safe[at : at + len(item[1])])
+            at += len(item[1])
+        self._safe = safe[at:]
+        if not released:
+            return None
+        logprobs = [logprob for _, _, logprob, _ in released if logprob is not None]
+        tops = [top for *_, top in released if top is not None]
+        return Piece([token for token, *_ in released], texts, logprobs or None, tops or None)
 
 
 def _with_tail(piece: Piece | None, tail: str) -> Piece:
     if piece is None:
         return Piece((NO_TOKEN,), (tail,), None)
-    return Piece(piece.tokens, [*piece.texts[:-1], piece.texts[-1] + tail], piece.logprobs)
+    return Piece(piece.tokens, [*piece.texts[:-1], piece.texts[-1] + tail], piece.logprobs, piece.tops)

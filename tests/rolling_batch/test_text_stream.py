@@ -61,3 +61,46 @@ def test_tokens_inside_a_stop_are_reported_without_text():
     piece = stream.finish(ids, None)
     assert "".join(piece.texts) == "the l"
     assert len(piece.tokens) > len([text for text in piece.texts if text])
+
+
+def test_alternatives_go_with_their_tokens():
+    ids = tokenizer().encode("the lazy dog jumps")
+    tops = [[(token, -0.1), (token + 1, -2.5)] for token in ids]
+    logprobs = [-float(n) for n in range(len(ids))]
+    for stops in ([], ["never"], ["azy q"], ["zy d"]):
+        stream = StoppingStream(detokenizer(), stops) if stops else PlainStream(detokenizer())
+        pieces = [
+            stream.push(ids[n : n + 2], logprobs[n : n + 2], tops[n : n + 2])
+            for n in range(0, len(ids) - 2, 2)
+        ]
+        at = 2 * len(pieces)
+        pieces = [*pieces, stream.finish(ids[at:], logprobs[at:], tops[at:])]
+        pieces = [piece for piece in pieces if piece is not None]
+        count = sum(len(piece.tokens) for piece in pieces)
+        assert [token for piece in pieces for token in piece.tokens] == ids[:count]
+        assert [value for piece in pieces for value in piece.logprobs] == logprobs[:count]
+        assert [top for piece in pieces for top in piece.tops] == tops[:count]
+        assert stream.matched == ("zy d" if stops == ["zy d"] else None)
+        assert stream.recovered == 0
+
+
+def test_nothing_is_asked_for_nothing_is_given():
+    piece = StoppingStream(detokenizer(), ["x"]).push(tokenizer().encode("the"), None)
+    assert piece.logprobs is piece.tops is None
+
+
+def test_nothing_comes_after_a_stop():
+    ids = tokenizer().encode("the lazy dog")
+    stream = StoppingStream(detokenizer(), ["lazy"])
+    assert stream.push(ids, None) is not None
+    assert stream.push(ids, None) is None
+    assert stream.finish(ids, None) is None
+    assert stream.matched == "lazy"
+
+
+def test_a_kept_stop_string_ends_the_text():
+    ids = tokenizer().encode("the lazy dog")
+    stream = StoppingStream(detokenizer(), ["azy d"], keep=True)
+    piece = stream.finish(ids, None)
+    assert "".join(piece.texts) == "the lazy d"
+    assert stream.matched == "azy d"
