@@ -46,17 +46,22 @@ class DjlTrtllmError(Exception):
         return " ".join(self.problems)
 
     def wire_text(self) -> str:
-        """One ASCII line of at most `WIRE_TEXT_LIMIT` characters: as many problems as fit, then "and N more"."""
-        lines = [_one_ascii_line(problem) for problem in self.problems]
-        whole = " ".join(lines)
-        if len(whole) <= WIRE_TEXT_LIMIT:
-            return whole
-        for kept in range(len(lines) - 1, 0, -1):
-            text = f"{' '.join(lines[:kept])} And {len(lines) - kept} more."
-            if len(text) <= WIRE_TEXT_LIMIT:
-                return text
-        tail = f"... And {len(lines) - 1} more." if len(lines) > 1 else "..."
-        return lines[0][: WIRE_TEXT_LIMIT - len(tail)] + tail
+        """Return what fits on DJL's wire, see `wire_line`."""
+        return wire_line(self.problems)
+
+
+def wire_line(sentences: Sequence[str]) -> str:
+    """One ASCII line of at most `WIRE_TEXT_LIMIT` characters: as many sentences as fit, then "and N more"."""
+    lines = [_one_ascii_line(sentence) for sentence in sentences]
+    whole = " ".join(lines)
+    if len(whole) <= WIRE_TEXT_LIMIT:
+        return whole
+    for kept in range(len(lines) - 1, 0, -1):
+        text = f"{' '.join(lines[:kept])} And {len(lines) - kept} more."
+        if len(text) <= WIRE_TEXT_LIMIT:
+            return text
+    tail = f"... And {len(lines) - 1} more." if len(lines) > 1 else "..."
+    return lines[0][: WIRE_TEXT_LIMIT - len(tail)] + tail
 
 
 def _one_ascii_line(text: str) -> str:

@@ -61,7 +61,9 @@ class Admission:
 
     def parse(self, arrival: Arrival) -> Request:
         """Return the request in an arrival. Raises `InvalidRequest` or `BodyTooLarge`."""
-        return self._parse(arrival.body, arrival.header("content-type"), arrival.header("accept"), arrival.seed)
+        return self._parse(
+            arrival.body, arrival.header("content-type"), arrival.header("accept"), arrival.seed
+        )
 
     def prepare(self, slot: Slot, request: Request, ids: Iterator[int]) -> Sequence[EngineRequest]:
         """Make `slot` ready for its first chunks and return its sequences for the engine.

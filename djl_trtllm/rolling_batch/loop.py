@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 STEP_SECONDS = 0.1
 """A step answers at the latest after this time, so that new requests and DJL's timeouts never wait for us."""
 
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """What DJL asks in one step: how many requests it lists, whether earlier ones are void, and the new ones.
@@ -134,9 +135,7 @@ class RollingBatch:
         if not slot.over:
             return
         self._ending = True
-        for sequence in slot.sequences:
-            if self._live.pop(sequence.id, None) is not None:
-                stopped.append(sequence.id)
+        stopped += [s.id for s in slot.sequences if self._live.pop(s.id, None) is not None]
 
     def _bury(self, death: DjlTrtllmError) -> None:
         for slot in self._slots:

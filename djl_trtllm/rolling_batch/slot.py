@@ -37,7 +37,6 @@ class Slot:
     """
 
     __slots__ = (
-        "_begun",
         "_content_type",
         "_endings",
         "_failure",
@@ -65,7 +64,6 @@ class Slot:
         self.data = ""
         self.sequences: Sequence[LiveSequence] = ()
         self._endings: list[Ending] = []
-        self._begun = False
         self._started = False
         self._flowing = False
         self._failure: DjlTrtllmError | None = None
@@ -78,7 +76,6 @@ class Slot:
         self._content_type = response.content_type
         self._warnings = request.warnings
         self.sequences = sequences
-        self._begun = True
 
     def summary(self) -> RequestSummary:
         """Sizes and times for the request log; `prompt_tokens` is 0 for a request refused before it was counted."""

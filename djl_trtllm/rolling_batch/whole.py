@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from djl_trtllm.errors import DjlTrtllmError
 from djl_trtllm.rolling_batch.admit import Arrival
@@ -13,11 +13,15 @@ from djl_trtllm.rolling_batch.slot import Reply
 
 @dataclass(slots=True)
 class Answer:
-    """One request's complete answer: its text and Content-Type, or the error it ended with before any text."""
+    """One request's complete answer: its text and Content-Type, or the error it ended with before any text.
+
+    `warnings` say what was changed or ignored in the request.
+    """
 
     text: str = ""
     content_type: str = ""
     error: DjlTrtllmError | None = None
+    warnings: list[str] = field(default_factory=list)
 
 
 def answer(loop: RollingBatch, arrivals: Sequence[Arrival]) -> list[Answer]:
@@ -35,6 +39,7 @@ def answer(loop: RollingBatch, arrivals: Sequence[Arrival]) -> list[Answer]:
                 whole.text += reply.data
                 whole.content_type = reply.content_type or whole.content_type
                 whole.error = reply.error
+                whole.warnings += reply.warnings
             if not (isinstance(reply, Reply) and reply.last):
                 unfinished.append(whole)
         listed = unfinished

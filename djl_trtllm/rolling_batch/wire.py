@@ -13,7 +13,7 @@ from djl_python.inputs import Input
 from djl_python.outputs import Output
 from djl_python.pair_list import PairList
 
-from djl_trtllm.errors import DjlTrtllmError
+from djl_trtllm.errors import DjlTrtllmError, wire_line
 from djl_trtllm.formats.errors import error_body
 from djl_trtllm.rolling_batch.admit import Arrival
 from djl_trtllm.rolling_batch.loop import Step
@@ -22,6 +22,9 @@ from djl_trtllm.rolling_batch.whole import Answer
 
 MAX_SLOTS = 999
 """Item names hold the index in three digits, so DJL can list no more."""
+
+WARNINGS_HEADER = "X-Request-Warnings"
+"""Says what was changed or ignored in a request. DJL 0.25 drops it, as every header of an item."""
 
 _SMALL = 1024
 """Items with fewer bytes of text, which nearly all are, have their beginning ready."""
@@ -112,12 +115,16 @@ class Wire:
                 if not batched:
                     output = Output(code=self._status(answer.error), message=answer.error.wire_text())
             output.add_property("Content-Type", content_type)
+            if answer.warnings:
+                output.add_property(WARNINGS_HEADER, wire_line(answer.warnings))
             output.add(text, key="data", batch_index=index if batched else None)
         return output
 
     def _item(self, output: Output, index: int, reply: Reply) -> bytes:
         if reply.content_type:
             output.add_property(f"batch_{index}_Content-Type", reply.content_type)
+        if reply.warnings:
+            output.add_property(f"batch_{index}_{WARNINGS_HEADER}", wire_line(reply.warnings))
         if reply.error is not None:
             if reply.error.retry_after is not None:
                 output.add_property(f"batch_{index}_Retry-After", str(reply.error.retry_after))

@@ -14,7 +14,7 @@ from typing import cast
 from djl_trtllm import ranks
 from djl_trtllm.compile import manifest
 from djl_trtllm.compile.progress import LogProgress
-from djl_trtllm.core import CompiledModel, Progress, Request
+from djl_trtllm.core import CompiledModel, Progress
 from djl_trtllm.engines import registry, tokenizers
 from djl_trtllm.engines.base import Engine, Runtime
 from djl_trtllm.engines.supervisor import Supervisor
@@ -25,15 +25,11 @@ from djl_trtllm.ranks import ending
 from djl_trtllm.ranks.mpi_team import MpiTeam
 from djl_trtllm.ranks.replies import Given
 from djl_trtllm.ranks.solo import Solo
-from djl_trtllm.rolling_batch.admit import Admission
 from djl_trtllm.rolling_batch.inbox import QueueInbox
-from djl_trtllm.rolling_batch.loop import RollingBatch
-from djl_trtllm.schemas import lmi
-from djl_trtllm.schemas.defaults import Defaults
 from djl_trtllm.service.artifact import Artifact
+from djl_trtllm.service.assembly import assemble
 from djl_trtllm.service.following import Following
 from djl_trtllm.service.served import Service
-from djl_trtllm.telemetry.requests import RequestLog
 from djl_trtllm.text.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
@@ -182,7 +178,7 @@ class _Loading:
             engine = Supervisor(self._maker(model))
             try:
                 engine.open(inbox)
-                loop = _loop(options, engine, inbox, tokenizer, self._item_chars)
+                loop = assemble(options, engine, inbox, tokenizer, self._item_chars)
             except BaseException:
                 engine.close()
                 raise
@@ -211,15 +207,3 @@ class _Loading:
             return runtime.engine(model, options, team)
 
         return make
-
-
-def _loop(
-    options: Options, engine: Engine, inbox: QueueInbox, tokenizer: Tokenizer, item_chars: int
-) -> RollingBatch:
-    limits, features, defaults = engine.limits, engine.features, Defaults.of(options)
-
-    def parse(body: bytes, content_type: str, seed: int | None) -> Request:
-        return lmi.parse(body, content_type, defaults, limits, features, seed)
-
-    admission = Admission(parse, tokenizer, limits, options.on_long_input)
-    return RollingBatch(engine, inbox, admission, item_chars, RequestLog(options.log_requests != "off"))

@@ -1,11 +1,13 @@
-"""From an arrival's bytes to an admitted request."""
+"""From an arrival's bytes to admitted sequences."""
 
+import itertools
 import json
 
 import pytest
 
+from djl_trtllm.core import EngineRequest, Features, Limit, Prompt, Request, SamplingParams
 from djl_trtllm.errors import BodyTooLarge, InvalidRequest
-from djl_trtllm.rolling_batch.admit import Arrival
+from djl_trtllm.rolling_batch.admit import Arrival, check_count
 from djl_trtllm.rolling_batch.slot import Slot
 from tests.support.loop import rig, tokenizer
 from tests.support.toy_engine import ToyEngine, toy_limits
@@ -14,47 +16,42 @@ PROMPT = "the quick brown fox jumps over the lazy dog"
 IDS = tokenizer().encode(PROMPT)
 
 
-def admit(body: object, *, limits=None, **options: str):
+def admit_all(
+    body: object, *, limits=None, features=None, **options: str
+) -> tuple[Slot, list[EngineRequest]]:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    engine = ToyEngine(limits=toy_limits(vocab_size=tokenizer().vocab_size, **(limits or {})))
+    made = toy_limits(vocab_size=tokenizer().vocab_size, **(limits or {}))
+    engine = ToyEngine(limits=made, features=features or Features())
     with rig(engine, **options) as r:
-        return r.loop._admission.prepare(Slot(1), Arrival(raw, {"content-type": "application/json"}))
+        admission = r.loop._admission
+        slot = Slot(1)
+        request = admission.parse(Arrival(raw, {"Content-Type": "application/json"}))
+        return slot, list(admission.prepare(slot, request, itertools.count(2)))
+
+
+def admit(body: object, **more) -> EngineRequest:
+    (request,) = admit_all(body, **more)[1]
+    return request
 
 
 def test_the_prompt_is_tokenised():
     assert list(admit({"inputs": PROMPT}).prompt_ids) == IDS
 
 
-@pytest.mark.parametrize(("mode", "expected"), [("truncate_left", IDS[-5:]), ("truncate_right", IDS[:5])])
-def test_long_input_is_cut_where_the_option_says_so(mode, expected):
-    assert (
-        list(admit({"inputs": PROMPT}, limits={"max_input_len": 5}, on_long_input=mode).prompt_ids)
-        == expected
-    )
-
-
-def test_long_input_is_refused_by_default_with_both_numbers_and_the_option():
-    with pytest.raises(InvalidRequest, match=rf"{len(IDS)} tokens, the limit is 5 \(set by max_input_len\)"):
-        admit({"inputs": PROMPT}, limits={"max_input_len": 5})
-
-
-def test_a_requests_own_truncate_wins_and_never_exceeds_the_limit():
-    body = {"inputs": PROMPT, "parameters": {"truncate": 7}}
-    assert list(admit(body).prompt_ids) == IDS[-7:]
-    assert (
-        list(admit(body, limits={"max_input_len": 5}, on_long_input="truncate_right").prompt_ids) == IDS[-5:]
-    )
-
-
-def test_a_prompt_that_fills_the_context_is_refused():
-    with pytest.raises(InvalidRequest, match="leaves no room for output"):
-        admit({"inputs": PROMPT}, limits={"max_sequence_len": len(IDS)})
-
-
 def test_minimum_and_maximum_shrink_together():
     body = {"inputs": PROMPT, "parameters": {"max_new_tokens": 100, "min_new_tokens": 50}}
-    sampling = admit(body, limits={"max_sequence_len": len(IDS) + 10}).sampling
-    assert (sampling.max_new_tokens, sampling.min_new_tokens) == (10, 10)
+    slot, (request,) = admit_all(body, limits={"max_sequence_len": len(IDS) + 10})
+    assert (request.sampling.max_new_tokens, request.sampling.min_new_tokens) == (10, 10)
+    assert slot._warnings == (
+        "The 100 new tokens asked for were lowered to 10, what the prompt leaves of the model's context of "
+        f"{len(IDS) + 10} tokens (set by config.json).",
+    )
+
+
+def test_a_default_is_lowered_without_a_word():
+    slot, (request,) = admit_all({"inputs": PROMPT}, limits={"max_sequence_len": len(IDS) + 10})
+    assert request.sampling.max_new_tokens == 10
+    assert slot._warnings == ()
 
 
 def test_a_body_over_20_mb_is_refused():
@@ -67,3 +64,29 @@ def test_unknown_parameters_are_noted_in_the_log(caplog):
         admit({"inputs": PROMPT, "parameters": {"temperatur": 0.5}})
     assert "temperatur" in caplog.text
     assert PROMPT not in caplog.text
+
+
+def test_each_prompt_has_its_sequences_with_ids_and_seeds_of_their_own():
+    body = {"inputs": [PROMPT, "fox"], "parameters": {"n": 3, "do_sample": True, "seed": 2**63 - 2}}
+    slot, requests = admit_all(body)
+    assert [r.id for r in requests] == [1, 2, 3, 4, 5, 6] == [s.id for s in slot.sequences]
+    assert [list(r.prompt_ids) for r in requests] == [IDS] * 3 + [tokenizer().encode("fox")] * 3
+    assert [r.sampling.seed for r in requests] == [2**63 - 2, 2**63 - 1, 0, 1, 2, 3]
+
+
+def test_bad_sequences_become_token_ids():
+    body = {"inputs": PROMPT, "parameters": {"bad_sequences": ["fox", "dog"]}}
+    words = admit(body, features=Features(bad_words=True)).sampling.bad_words
+    assert set(words) == {*tokenizer().words("fox"), *tokenizer().words("dog")}
+
+
+@pytest.mark.parametrize(("prompts", "n", "fits"), [(4, 1, True), (1, 4, True), (2, 3, False), (5, 1, False)])
+def test_as_many_sequences_as_run_at_once(prompts, n, fits):
+    request = Request([Prompt("x")] * prompts, SamplingParams(1), "json", n=n, sequences=n)
+    limits = toy_limits(max_batch_size=4)
+    assert limits.max_batch_size == Limit(4, "max_rolling_batch_size")
+    if fits:
+        check_count(request, limits)
+    else:
+        with pytest.raises(InvalidRequest, match=r"the limit is 4 \(set by max_rolling_batch_size\)"):
+            check_count(request, limits)

@@ -229,3 +229,61 @@ def test_close_leaves_nothing_running():
         r.java.step()
         r.loop.close()
         assert engine.stats().running == engine.stats().waiting == 0
+
+
+def test_a_list_of_prompts_is_answered_as_a_list():
+    prompts = ["the fox", "the lazy dog", "größer"]
+    with rig() as r:
+        alone = [r.java.send(ask(p, stream=False, max_new_tokens=7)) for p in prompts]
+        listed = r.java.send({"inputs": prompts, "parameters": {"max_new_tokens": 7}})
+        r.java.run()
+    assert listed.lines == [[client.lines[0] for client in alone]]
+
+
+def test_n_sequences_are_seeded_one_after_the_other():
+    sampled = {"do_sample": True, "max_new_tokens": 9}
+    with rig() as r:
+        one = [r.java.send(ask("fox", stream=False, seed=5 + i, **sampled)) for i in range(3)]
+        together = r.java.send(ask("fox", stream=False, seed=5, n=3, **sampled))
+        r.java.run()
+    best, *others = (answer.lines[0]["generated_text"] for answer in one)
+    (whole,) = together.lines
+    assert whole["generated_text"] == best
+    assert [s["generated_text"] for s in whole["details"]["best_of_sequences"]] == others
+
+
+def test_more_sequences_than_run_at_once_are_refused():
+    with rig(ToyEngine(limits=toy_limits(vocab_size=tokenizer().vocab_size, max_batch_size=4))) as r:
+        client = r.java.send({"inputs": ["a", "b", "c"], "parameters": {"n": 2, "do_sample": True}})
+        r.java.run()
+    assert client.code == 400
+    assert "6" in client.error
+    assert "4 (set by max_rolling_batch_size)" in client.error
+
+
+def test_a_failing_sequence_ends_the_others_of_its_request():
+    first: list[int] = []
+
+    def fail(request):
+        first.append(request.id)
+        return GenerationFailed("The engine gave this request up.") if request.id == first[0] else None
+
+    engine = toy(fail=fail, step_delay=0.01)
+    with rig(engine) as r:
+        client = r.java.send(ask("fox", n=3, do_sample=True, stream=False, max_new_tokens=500))
+        r.java.run()
+        assert client.code == 500
+        deadline = time.monotonic() + 5
+        while engine.stats().running and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert engine.stats().running == 0
+
+
+def test_what_was_changed_in_a_request_is_said_in_a_header():
+    with rig() as r:
+        client = r.java.send(ask("fox", max_new_tokens=10**9, temperatur=1))
+        r.java.run()
+    said = client.response_headers["X-Request-Warnings"]
+    assert "lowered to 512 (set by max_output_len)" in said
+    assert "temperatur" in said
+    assert len(client.lines) == 512

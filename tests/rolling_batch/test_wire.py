@@ -54,6 +54,13 @@ def test_an_error_is_a_code_with_last_and_its_headers():
     assert output.properties == {"batch_0_Content-Type": "application/json", "batch_0_Retry-After": "1"}
 
 
+def test_what_was_changed_in_a_request_is_one_ascii_line_of_a_header():
+    output = Wire().write([Reply("x", warnings=["Lowered to 5.", "Größe is\nnot known."])])
+    assert output.properties == {"batch_0_X-Request-Warnings": "Lowered to 5. Gr??e is not known."}
+    whole = Wire().whole([Answer("x", "text/plain", warnings=["Lowered to 5."])])
+    assert whole.properties == {"Content-Type": "text/plain", "X-Request-Warnings": "Lowered to 5."}
+
+
 def test_lmi_answers_424_for_every_error():
     output = Wire(lmi_codes=True).write([Reply(last=True, error=InvalidRequest("No."))])
     assert items(output)[0]["code"] == "424"
@@ -69,7 +76,7 @@ def test_arrivals_are_the_indices_past_the_known_ones(size, known):
     assert (step.size, step.reset) == (size, False)
     assert [a.body for a in step.arrivals] == [b"body %d" % i for i in range(known, size)]
     assert [a.seed for a in step.arrivals] == [-i for i in range(known, size)]
-    assert all(a.content_type == "application/json" for a in step.arrivals)
+    assert all(a.header("content-type") == "application/json" for a in step.arrivals)
 
 
 def test_after_a_reset_everything_listed_is_new():
@@ -100,7 +107,7 @@ def test_without_rolling_batch_one_error_is_the_calls_own_status():
     inputs.properties["Content-Type"] = "text/plain"
     inputs.content.add(key="data", value=bytearray(b"hello"))
     (arrival,) = wire.single(inputs)
-    assert (arrival.body, arrival.content_type) == (b"hello", "text/plain")
+    assert (arrival.body, arrival.header("content-type")) == (b"hello", "text/plain")
     output = wire.whole([Answer(error=InvalidRequest("No."))])
     assert (output.code, output.message) == (400, "No.")
     assert json.loads(output.content.value_at(0))["code"] == 400

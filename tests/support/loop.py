@@ -14,12 +14,9 @@ from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from djl_trtllm.options import sources
-from djl_trtllm.rolling_batch.admit import Admission
 from djl_trtllm.rolling_batch.inbox import QueueInbox
-from djl_trtllm.rolling_batch.loop import RollingBatch
 from djl_trtllm.rolling_batch.wire import Wire
-from djl_trtllm.schemas import lmi
-from djl_trtllm.telemetry.requests import RequestLog
+from djl_trtllm.service.assembly import assemble
 from djl_trtllm.text.tokenizer import Tokenizer
 from tests.support.java_side import JavaSide
 from tests.support.toy_engine import ToyEngine, toy_limits
@@ -70,15 +67,8 @@ class Rig:
         engine.open(self.inbox)
         self.options = sources.read(options, {})
         self.wire = Wire(lmi_codes=self.options.error_codes == "lmi")
-        defaults = lmi.Defaults.of(self.options)
-        admission = Admission(
-            lambda body, kind, seed: lmi.parse(body, kind, defaults, engine.limits, engine.features, seed),
-            tokenizer(),
-            engine.limits,
-            self.options.on_long_input,
-        )
         chars = item_chars or self.wire.item_chars
-        self.loop = RollingBatch(engine, self.inbox, admission, chars, RequestLog(False))
+        self.loop = assemble(self.options, engine, self.inbox, tokenizer(), chars)
         self.java = JavaSide(self.call)
 
     def call(self, inputs):

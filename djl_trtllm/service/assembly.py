@@ -1,0 +1,32 @@
+"""The pieces between DJL's steps and an open engine, put together for one model."""
+
+from __future__ import annotations
+
+from djl_trtllm.engines.base import Engine
+from djl_trtllm.formats.registry import Writers
+from djl_trtllm.options.table import Options
+from djl_trtllm.rolling_batch.admit import Admission
+from djl_trtllm.rolling_batch.inbox import QueueInbox
+from djl_trtllm.rolling_batch.loop import RollingBatch
+from djl_trtllm.schemas.defaults import Defaults
+from djl_trtllm.schemas.schemas import Schemas
+from djl_trtllm.telemetry.requests import RequestLog
+from djl_trtllm.text.template import ChatTemplate
+from djl_trtllm.text.tokenizer import Tokenizer
+
+
+def assemble(
+    options: Options, engine: Engine, inbox: QueueInbox, tokenizer: Tokenizer, item_chars: int
+) -> RollingBatch:
+    """Return the loop around an engine that was opened with `inbox`.
+
+    `item_chars` is what one item on DJL's wire can carry, in characters. Raises `ArtifactError` where the model's
+    chat template is broken.
+    """
+    source = tokenizer.chat_template
+    template = ChatTemplate(source, tokenizer.special_tokens) if source is not None else None
+    schemas = Schemas(Defaults.of(options), engine.limits, engine.features, template)
+    writers = Writers(tokenizer.special_ids, tokenizer.token_text, tokenizer.token_bytes)
+    admission = Admission(schemas.parse, writers.make, tokenizer, engine.limits, options.on_long_input)
+    requests = RequestLog(options.log_requests != "off")
+    return RollingBatch(engine, inbox, admission, item_chars, requests, options.queue_max_tokens)
