@@ -7,24 +7,29 @@ the prompt.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import msgspec
 
 from djl_trtllm.errors import InvalidRequest
 from djl_trtllm.options.nearest import nearest
-from djl_trtllm.schemas.parameters import RULES, UNSUPPORTED, Rule
+from djl_trtllm.schemas import repeats
+from djl_trtllm.schemas.rules import Rule, rules
 
 EXAMPLE = '{"inputs": "Hello", "parameters": {"max_new_tokens": 20}}'
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What the decoder raises for bytes that are not what they should be."""
-_FIELDS = ("inputs", "parameters", "stream")
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+
+AnyStruct = TypeVar("AnyStruct", bound=msgspec.Struct)
+
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _MANY = 8
 _SHORT = 40
 _WORDS = {'"': "a text", "[": "a list", "{": "an object", "t": "true", "f": "false", "n": "null"}
+_NOTHING = re.compile(rb'null|false|-?0(\.0*)?|""|\[\s*\]|\{\s*\}')
 
 
 def read_object(body: bytes) -> dict[str, msgspec.Raw]:
@@ -34,15 +39,16 @@ def read_object(body: bytes) -> dict[str, msgspec.Raw]:
     if not body.strip():
         raise InvalidRequest(f"The body is empty; send JSON such as {EXAMPLE}.")
     try:
+        body.decode()
         return _OBJECT.decode(body)
     except msgspec.ValidationError:
         raise InvalidRequest(f"The body must be a JSON object such as {EXAMPLE}.") from None
     except msgspec.DecodeError as error:
         raise InvalidRequest(_where(body, str(error))) from None
-    except UnicodeDecodeError:
-        raise InvalidRequest("The body is not UTF-8.") from None
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"The body is not UTF-8 (byte {error.start}).") from None
     except RecursionError:
-        raise InvalidRequest("The body is nested too deeply.") from None
+        raise InvalidRequest(repeats.TOO_DEEP) from None
 
 
 def _where(body: bytes, message: str) -> str:
@@ -56,77 +62,103 @@ def _where(body: bytes, message: str) -> str:
     return f"The body is not valid JSON at line {line}, column {column} (byte {offset})."
 
 
-def read_inputs(fields: Mapping[str, msgspec.Raw], problems: list[str]) -> str:
-    """Return the prompt, or "" and a problem."""
-    raw = fields.get("inputs")
-    kind = _word(raw) if raw is not None else "null"
-    if raw is not None and kind == "a text":
-        try:
-            return msgspec.json.decode(raw, type=str)
-        except UNREADABLE:
-            problems.append("inputs is not UTF-8, or holds half a surrogate pair.")
-    elif kind == "null":
-        hint = "; bodies with messages are not taken here" if "messages" in fields else ""
-        problems.append(f"inputs is missing: send the prompt as a text{hint}.")
-    elif kind == "a list":
-        problems.append("inputs is a list: send one text, and one request for each prompt.")
-    else:
-        problems.append(f"inputs must be a text, not {kind}.")
-    return ""
+@dataclass(slots=True)
+class Reader:
+    """Reads structs field by field. Wrong values go to `problems`, names that are not known to `unknown`.
 
-
-def read_stream(fields: Mapping[str, msgspec.Raw], problems: list[str]) -> bool | None:
-    """Return the top-level `stream`."""
-    values = read_values({"stream": fields["stream"]}, problems) if "stream" in fields else {}
-    stream: bool | None = values.get("stream")
-    return stream
-
-
-def read_parameters(
-    fields: Mapping[str, msgspec.Raw], problems: list[str], unknown: list[str]
-) -> Mapping[str, Any]:
-    """Return the good parameters; each bad one goes to `problems`, each unknown one to `unknown`."""
-    unknown += _unknown([name for name in fields if name not in _FIELDS], _FIELDS, nested=False)
-    raw = fields.get("parameters")
-    if raw is None or _word(raw) == "null":
-        return {}
-    if _word(raw) != "an object":
-        problems.append(f"parameters must be an object, not {_word(raw)}.")
-        return {}
-    try:
-        given = _OBJECT.decode(raw)
-    except UNREADABLE:
-        problems.append("parameters has names that are not UTF-8.")
-        return {}
-    refused = [name for name in given if name in UNSUPPORTED and _word(given[name]) != "null"]
-    problems += [f"{name} is not supported: this server has no {UNSUPPORTED[name]}." for name in refused]
-    strange = [name for name in given if name not in RULES and name not in UNSUPPORTED]
-    unknown += _unknown(strange, RULES, nested=True)
-    return read_values({name: value for name, value in given.items() if name in RULES}, problems)
-
-
-def read_values(given: Mapping[str, msgspec.Raw], problems: list[str]) -> dict[str, Any]:
-    """Check known parameters one by one."""
-    good: dict[str, Any] = {}
-    for name, raw in given.items():
-        value = _value(RULES[name], raw)
-        if value is msgspec.UNSET:
-            problems.append(_wrong(RULES[name], raw))
-        else:
-            good[name] = value
-    return good
-
-
-def _value(rule: Rule, raw: msgspec.Raw) -> object:
-    """Return a parameter's value, or UNSET when it is not allowed.
-
-    20.0 is read as 20, because JavaScript's numbers and JSON's own have no integers.
+    `unsupported` says of parameters of other servers what they would need; `moved` are names that belong elsewhere.
     """
-    try:
-        return msgspec.json.decode(raw, type=rule.type)
-    except UNREADABLE:
-        if len(raw) > _SHORT or _word(raw) != "a number":
-            return msgspec.UNSET
+
+    unsupported: Mapping[str, str]
+    moved: Collection[str] = ()
+    problems: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+    def read(self, fields: Mapping[str, msgspec.Raw], struct: type[AnyStruct], path: str = "") -> AnyStruct:
+        """Return a struct with those of its values that are good. `path` is what stands before a name."""
+        known = rules(struct)
+        strange = [name for name in fields if name not in known]
+        self.problems += [
+            f"{path}{name} is not supported: this server has no {self.unsupported[name]}."
+            for name in strange
+            if name in self.unsupported and not _asks_nothing(fields[name])
+        ]
+        if struct.__struct_config__.forbid_unknown_fields:
+            self._note([name for name in strange if name not in self.unsupported], known)
+        good = {}
+        for name, raw in fields.items():
+            if name in known:
+                value = self._value(known[name], raw, f"{path}{name}")
+                if value is not msgspec.UNSET:
+                    good[name] = value
+        return struct(**good)
+
+    def _value(self, rule: Rule, raw: msgspec.Raw, path: str) -> object:
+        """Return a field's value, or UNSET when it is not allowed."""
+        try:
+            return msgspec.json.decode(raw, type=rule.type)
+        except msgspec.ValidationError:
+            return self._inside(rule, raw, path)
+        except RecursionError:
+            self._say(repeats.TOO_DEEP)
+        except UNREADABLE:
+            self._say(f"{path} holds an escape that is no character, such as half of a surrogate pair.")
+        return msgspec.UNSET
+
+    def _inside(self, rule: Rule, raw: msgspec.Raw, path: str) -> object:
+        """Look for what is wrong inside of a value."""
+        word = _word(raw)
+        if rule.inner is not None and word == "an object" and word in rule.allowed:
+            return self._struct(rule.inner, raw, path)
+        if rule.inner is not None and word == "a list" and "list" in rule.allowed:
+            items = enumerate(_LIST.decode(raw))
+            return [
+                self._item(rule.inner, item, f"{path}[{i}]")
+                for i, item in items
+                if len(self.problems) < _MANY**2
+            ]
+        value = _whole(rule, raw) if word == "a number" and len(raw) <= _SHORT else msgspec.UNSET
+        if value is msgspec.UNSET:
+            self._say(_wrong(rule, raw, path))
+        return value
+
+    def _item(self, inner: type[msgspec.Struct], raw: msgspec.Raw, path: str) -> msgspec.Struct:
+        if _word(raw) == "an object":
+            return self._struct(inner, raw, path)
+        self._say(f"{path} must be an object, not {_word(raw)}.")
+        return inner()
+
+    def _struct(self, inner: type[msgspec.Struct], raw: msgspec.Raw, path: str) -> msgspec.Struct:
+        try:
+            fields = _OBJECT.decode(raw)
+        except UNREADABLE:
+            self._say(f"{path} has a name with an escape that is no character.")
+            return inner()
+        return self.read(fields, inner, f"{path}." if path != "parameters" else "")
+
+    def _say(self, problem: str) -> None:
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def _note(self, names: list[str], known: Iterable[str]) -> None:
+        """Say of unknown names what may have been meant; of the first few, because there may be a million."""
+        known = list(known)
+        self.unknown += [self._unknown(name, known) for name in names[:_MANY]]
+        if len(names) > _MANY:
+            self.unknown.append(f"{len(names) - _MANY} more names are not known.")
+
+    def _unknown(self, name: str, known: list[str]) -> str:
+        if not repeats.NAME.fullmatch(name):
+            return f"A name of {len(name)} characters is not a parameter; it has no effect."
+        if name in self.moved and name not in known and "inputs" in known:
+            return f"{name} belongs inside parameters; here it has no effect."
+        close = nearest(name, known)
+        hint = f"did you mean {close}?" if close else "it has no effect."
+        return f"{name} is not a parameter; {hint}"
+
+
+def _whole(rule: Rule, raw: msgspec.Raw) -> object:
+    """Return 20 for 20.0, because JavaScript's numbers and JSON's own have no integers; UNSET for what is not whole."""
     try:
         value = msgspec.json.decode(raw, type=float)
         return msgspec.convert(int(value), rule.type) if value.is_integer() else msgspec.UNSET
@@ -134,33 +166,18 @@ def _value(rule: Rule, raw: msgspec.Raw) -> object:
         return msgspec.UNSET
 
 
-def _wrong(rule: Rule, raw: msgspec.Raw) -> str:
+def _wrong(rule: Rule, raw: msgspec.Raw, path: str) -> str:
     word = _word(raw)
     if word in ("a number", "true", "false") and len(raw) <= _SHORT:
-        return f"{rule.name}={bytes(raw).decode('ascii')} must be {rule.allowed}."
+        return f"{path}={bytes(raw).decode('ascii')} must be {rule.allowed}."
     if word in rule.allowed or (word == "a list" and "list" in rule.allowed):
-        return f"{rule.name} must be {rule.allowed}."
-    return f"{rule.name} must be {rule.allowed}, not {word}."
+        return f"{path} must be {rule.allowed}."
+    return f"{path} must be {rule.allowed}, not {word}."
+
+
+def _asks_nothing(raw: msgspec.Raw) -> bool:
+    return len(raw) <= _SHORT and _NOTHING.fullmatch(bytes(raw)) is not None
 
 
 def _word(raw: msgspec.Raw) -> str:
     return _WORDS.get(chr(memoryview(raw)[0]), "a number")
-
-
-def _unknown(names: Iterable[str], known: Iterable[str], *, nested: bool) -> list[str]:
-    """Say of unknown names what may have been meant; of the first few, because there may be a million."""
-    names, known = list(names), list(known)
-    said = [_unknown_name(name, known, nested=nested) for name in names[:_MANY]]
-    if len(names) > _MANY:
-        said.append(f"{len(names) - _MANY} more names are not known.")
-    return said
-
-
-def _unknown_name(name: str, known: list[str], *, nested: bool) -> str:
-    if not _NAME.fullmatch(name):
-        return f"A name of {len(name)} characters is not a parameter; it has no effect."
-    if not nested and name in RULES:
-        return f"{name} belongs inside parameters; here it has no effect."
-    close = nearest(name, known)
-    hint = f"did you mean {close}?" if close else "it has no effect."
-    return f"{name} is not a parameter; {hint}"

@@ -1,144 +1,129 @@
 """LMI's request schema: `{"inputs": "...", "parameters": {...}, "stream": false}`, or the prompt as plain text.
 
-A good body is decoded and checked in one go. Only when that fails is it read again, slowly, to list everything
-that is wrong. `null` counts as not set, the last of two equal keys wins, NaN and Infinity are not JSON.
+As in LMI's documents (v9 to DJL-Serving 0.36) and, for details, grammars and lists of prompts, as TGI and vLLM have
+them.
 """
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
-from djl_trtllm.core import Features, Limits, Prompt, Request
-from djl_trtllm.errors import BodyTooLarge, InvalidRequest
-from djl_trtllm.schemas import careful
-from djl_trtllm.schemas.defaults import Defaults
+from djl_trtllm.core import Prompt, Request, SamplingParams
+from djl_trtllm.schemas import abilities, answers, texts
+from djl_trtllm.schemas.arrived import Arrived
+from djl_trtllm.schemas.guides import guide_of
+from djl_trtllm.schemas.kinds import FLAG, JSON_OBJECT, says
 from djl_trtllm.schemas.parameters import Parameters
-from djl_trtllm.schemas.sampling import sampling_params
-
-__all__ = ["MAX_BODY_BYTES", "Body", "Defaults", "parse"]
-
-MAX_BODY_BYTES = 20 * 1024 * 1024
-"""DJL's own limit for one message between Java and Python."""
+from djl_trtllm.schemas.sampling import Sampling
+from djl_trtllm.schemas.site import Site
 
 
+# Rows read best as a table.
+# fmt: off
 class Body(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A body with everything in its place."""
 
-    inputs: str
-    parameters: Parameters | None = None
-    stream: bool | None = None
+    inputs: Annotated[str | list[str], says("a text or a list of texts",
+        "The prompt, not empty; or several, answered by a list.")] | None = None
+    parameters: Annotated[Parameters, says(JSON_OBJECT, "See below.")] | None = None
+    stream: Annotated[bool, says(FLAG, "Send the answer in parts, as it is generated.")] | None = None
+# fmt: on
 
 
-_DECODE = msgspec.json.Decoder(Body).decode
+decode = msgspec.json.Decoder(Body).decode
 _NONE = Parameters()
 
 
-def parse(
-    body: bytes,
-    content_type: str,
-    accept: str,
-    defaults: Defaults,
-    limits: Limits,
-    features: Features,
-    seed: int | None,
-) -> Request:
-    """Return the request in `body`, the ids of its prompts still empty.
-
-    `seed` is the server's, for a request without its own. Raises `BodyTooLarge`, or `InvalidRequest` with every
-    problem. What was ignored or changed is in `Request.warnings`.
-    """
-    if len(body) > MAX_BODY_BYTES:
-        raise BodyTooLarge(f"The body has {len(body)} bytes; the limit is 20 MiB ({MAX_BODY_BYTES} bytes).")
-    problems: list[str] = []
-    warnings: list[str] = []
-    if content_type[:10].lower() == "text/plain":
-        given = Body(_plain(body))
-    else:
-        try:
-            given = _DECODE(body)
-        except careful.UNREADABLE:
-            given = _read_carefully(body, defaults, problems, warnings)
-    if not given.inputs and not problems:
-        problems.append("inputs is empty: send at least one character.")
-    request = _request(given, defaults, limits, features, seed, problems, warnings)
-    if problems:
-        raise InvalidRequest(*problems)
-    return request
-
-
-def _plain(body: bytes) -> str:
-    try:
-        return bytes(body).decode()
-    except UnicodeDecodeError:
-        raise InvalidRequest("The body is not UTF-8.") from None
-
-
-def _read_carefully(body: bytes, defaults: Defaults, problems: list[str], warnings: list[str]) -> Body:
-    fields = careful.read_object(bytes(body))
-    unknown = problems if defaults.unknown_parameters == "reject" else warnings
-    inputs = careful.read_inputs(fields, problems)
-    parameters = careful.read_parameters(fields, problems, unknown)
-    return Body(inputs, Parameters(**parameters), careful.read_stream(fields, problems))
-
-
-def _request(
-    body: Body,
-    defaults: Defaults,
-    limits: Limits,
-    features: Features,
-    seed: int | None,
-    problems: list[str],
-    warnings: list[str],
-) -> Request:
+def request(arrived: Arrived[Body], site: Site) -> Request:
+    """Return what a body asks for, the ids of its prompts still empty; problems and warnings go to `arrived`."""
+    body, problems = arrived.given, arrived.problems
     given = body.parameters or _NONE
+    prompts = _prompts(arrived)
     stream = bool(given.stream if body.stream is None else body.stream)
-    output_format = given.output_formatter or defaults.output_formatter or ("jsonlines" if stream else "json")
-    details = given.details is True
-    sampling = sampling_params(
-        given,
-        defaults,
-        limits,
-        features,
-        seed,
-        logprobs=details or output_format != "json",
-        problems=problems,
-        warnings=warnings,
-    )
-    if given.n or given.best_of or given.bad_sequences or given.top_n_tokens or given.decoder_input_details:
-        _refuse(given, problems)
-    if stream and sampling.num_beams > 1:
-        problems.append(f"The {sampling.num_beams} beams of this engine cannot stream; send stream=false.")
+    output_format = answers.lmi(given.output_formatter, stream, arrived.accept, site.defaults, problems)
+    streaming = answers.streams(output_format, stream)
+    n, sequences = 1, 1
+    if given.n is not None or given.best_of is not None or len(prompts) > 1:
+        n, sequences = abilities.answers(
+            given.n, given.best_of, len(prompts), streaming, site.limits, site.features, problems
+        )
+    details = site.defaults.tgi_compat if given.details is None else given.details
+    sampling = _sampling(arrived, site, output_format, streaming, details=details, scored=sequences > n)
+    if output_format == "text" and (details or n > 1 or isinstance(body.inputs, list)):
+        problems.append(
+            "The format text is one answer without anything else: leave out details, n and lists."
+        )
+    bad_sequences: tuple[str, ...] = ()
+    if given.bad_sequences:
+        bad_sequences = texts.joined(problems, bad_sequences=given.bad_sequences)
+        abilities.bad_words("bad_sequences", True, site.features, problems)
+    stops: tuple[str, ...] = ()
+    if given.stop is not None or given.stop_sequences is not None:
+        stops = texts.joined(problems, stop=given.stop, stop_sequences=given.stop_sequences)
     return Request(
-        prompts=[Prompt(body.inputs)],
+        prompts=prompts,
         sampling=sampling,
         output_format=output_format,
-        stops=_stops(given),
+        n=n,
+        sequences=sequences,
+        listed=isinstance(body.inputs, list),
+        stops=stops,
+        include_stop=given.include_stop_str_in_output is True,
+        bad_sequences=bad_sequences,
+        guide=guide_of(given, site.defaults, site.features, problems),
         stream=stream,
         details=details,
         return_full_text=given.return_full_text is True,
         truncate=given.truncate,
         skip_special_tokens=given.skip_special_tokens is not False,
         length_asked=given.max_new_tokens is not None,
-        warnings=tuple(warnings),
+        warnings=tuple(arrived.warnings),
     )
 
 
-def _refuse(given: Parameters, problems: list[str]) -> None:
-    """Refuse what would change the answer and that no engine here does yet."""
-    for name, harmless in (("n", 1), ("best_of", 1), ("top_n_tokens", 0), ("decoder_input_details", False)):
-        value = getattr(given, name)
-        if value is not None and value != harmless:
-            problems.append(f"{name}={str(value).lower()} is not supported by this server; leave it out.")
-    if given.bad_sequences:
-        problems.append("bad_sequences is not supported by this server; leave it out.")
+def _prompts(arrived: Arrived[Body]) -> list[Prompt]:
+    inputs, problems = arrived.given.inputs, arrived.problems
+    if isinstance(inputs, str):
+        if inputs:
+            texts.check("inputs", inputs, problems)
+        else:
+            problems.append("inputs is empty: send at least one character.")
+        return [Prompt(inputs)]
+    if inputs is None:
+        if not arrived.blamed("inputs"):
+            problems.append("inputs is missing: send the prompt as a text.")
+        return [Prompt()]
+    if not inputs:
+        problems.append("inputs is an empty list: send at least one prompt.")
+    texts.check_prompts("inputs", inputs, problems)
+    return [Prompt(text) for text in inputs]
 
 
-def _stops(given: Parameters) -> tuple[str, ...]:
-    first, second = given.stop, given.stop_sequences
-    if first is None and second is None:
-        return ()
-    return tuple(dict.fromkeys((*_texts(first), *_texts(second))))
-
-
-def _texts(stops: str | list[str] | None) -> tuple[str, ...] | list[str]:
-    return (stops,) if isinstance(stops, str) else stops or ()
+def _sampling(
+    arrived: Arrived[Body], site: Site, output_format: str, streaming: bool, *, details: bool, scored: bool
+) -> SamplingParams:
+    given, problems = arrived.given.parameters or _NONE, arrived.problems
+    sampling = Sampling(site.defaults, site.limits, site.features, arrived.seed, problems, arrived.warnings)
+    shows_tokens = details or (streaming and output_format != "text")
+    sampling.logprobs = shows_tokens or scored or ":" in output_format
+    if given.top_n_tokens:
+        if shows_tokens:
+            count = abilities.alternatives("top_n_tokens", given.top_n_tokens, site.features, problems)
+            sampling.top_logprobs = count
+        else:
+            arrived.warnings.append("top_n_tokens has no effect without details=true or streaming.")
+    if given.decoder_input_details:
+        if streaming:
+            problems.append("decoder_input_details cannot stream; send stream=false.")
+        elif details:
+            sampling.prompt_logprobs = abilities.prompt_logprobs(
+                "decoder_input_details", True, site.features, problems
+            )
+        else:
+            arrived.warnings.append("decoder_input_details has no effect without details=true.")
+    params = sampling.of_lmi(given)
+    if streaming and params.num_beams > 1:
+        problems.append(f"The {params.num_beams} beams of this engine cannot stream; send stream=false.")
+    return params

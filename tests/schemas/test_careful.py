@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from djl_trtllm.errors import InvalidRequest
-from djl_trtllm.schemas.lmi import Defaults
-from djl_trtllm.schemas.parameters import RULES
+from djl_trtllm.schemas.defaults import Defaults
+from djl_trtllm.schemas.parameters import Parameters
+from djl_trtllm.schemas.rules import rules
 from tests.support.lmi_bodies import body, read
 
 
@@ -35,17 +36,20 @@ def problems(data: bytes | str, **how: Any) -> list[str]:
         ('{"inputs": "x", "parameters": {"seed": -Infinity}}', "not valid JSON at line 1"),
         ('{"inputs": "x"} {}', "not valid JSON at line 1, column 1"),
         ('{"inputs": "x', "not complete JSON"),
-        ('{"inputs": "\\ud800 "}', "holds half a surrogate pair."),
-        (b'{"inputs": "\xff"}', "inputs is not UTF-8"),
-        (b'{"\xff": "x"}', "The body is not UTF-8."),
-        (b'{"inputs": "x", "parameters": {"\xff": 1}}', "parameters has names that are not UTF-8."),
-        ('{"inputs": "x", "a": ' + "[" * 5000 + "]" * 5000 + "}", "The body is nested too deeply."),
+        ('{"inputs": "\\ud800 "}', "half a surrogate pair."),
+        (b'{"inputs": "\xff"}', "The body is not UTF-8 (byte 12)."),
+        (b'{"\xff": "x"}', "The body is not UTF-8 (byte 2)."),
+        (b'{"inputs": "x", "parameters": {"\xff": 1}}', "The body is not UTF-8 (byte 32)."),
+        (
+            '{"inputs": "x", "a": ' + "[" * 5000 + "]" * 5000 + "}",
+            "The body is nested too deeply: at most 100 levels are read.",
+        ),
         ("{}", "inputs is missing: send the prompt as a text."),
         ('{"inputs": null}', "inputs is missing"),
-        ('{"messages": []}', "bodies with messages are not taken here."),
-        ('{"inputs": ["a", "b"]}', "inputs is a list: send one text, and one request for each prompt."),
-        ('{"inputs": {"a": 1}}', "inputs must be a text, not an object."),
-        ('{"inputs": 5}', "inputs must be a text, not a number."),
+        ('{"messages": []}', "messages is empty: send at least one message."),
+        ('{"inputs": ["a", 2]}', "inputs must be a text or a list of texts."),
+        ('{"inputs": {"a": 1}}', "inputs must be a text or a list of texts, not an object."),
+        ('{"inputs": 5}', "inputs=5 must be a text or a list of texts."),
         ('{"inputs": ""}', "inputs is empty"),
         ('{"inputs": "x", "parameters": []}', "parameters must be an object, not a list."),
         ('{"inputs": "x", "parameters": "y"}', "parameters must be an object, not a text."),
@@ -88,12 +92,9 @@ def test_bad_bodies(data: bytes | str, problem: str) -> None:
         ("truncate", 0, "truncate=0 must be"),
         ("num_beams", 0, "num_beams=0 must be"),
         ("output_formatter", 3, "output_formatter=3 must be the name of a response format."),
-        (
-            "guided_json",
-            {"type": "object"},
-            "guided_json is not supported: this server has no guided decoding.",
-        ),
-        ("logit_bias", {}, "logit_bias is not supported: this server has no biasing of tokens."),
+        ("typical_p", 0.9, "typical_p is not supported: this server has no typical sampling."),
+        ("logit_bias", {"x": 1}, "logit_bias must be an object of token ids and numbers from -100 to 100."),
+        ("logit_bias", {"1": 101}, "logit_bias must be an object of token ids and numbers from -100 to 100."),
     ],
 )
 def test_bad_parameters(name: str, value: object, problem: str) -> None:
@@ -131,12 +132,19 @@ def test_every_bad_parameter_is_listed_and_no_other(parameters: dict[str, object
 
 def test_problems_of_every_part_at_once() -> None:
     data = {
-        "inputs": ["a"],
-        "parameters": {"top_p": 3, "n": 2, "min_length": 40, "guided_regex": "a"},
+        "inputs": ["a", 1],
+        "parameters": {"top_p": 3, "num_beams": 2, "min_length": 40, "guided_regex": "a"},
         "stream": "no",
     }
     found = problems(json.dumps(data))
-    for part in ("inputs is a list", "top_p=3", "n=2", "min_length=40", "guided_regex", "stream must be"):
+    for part in (
+        "inputs must be",
+        "top_p=3",
+        "num_beams=2",
+        "min_length=40",
+        "guided_regex",
+        "stream must be",
+    ):
         assert sum(part in problem for problem in found) == 1, part
 
 
@@ -175,12 +183,12 @@ def test_a_million_unknown_names_cost_little() -> None:
 SECRET = "correct horse battery staple"
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", rules(Parameters))
 @pytest.mark.parametrize("value", [SECRET, [SECRET], {SECRET: SECRET}, [[SECRET]], SECRET * 100])
 def test_errors_never_hold_what_the_client_wrote(name: str, value: object) -> None:
     for data in (
         json.dumps({"inputs": SECRET, "parameters": {name: value, "top_p": 7}, SECRET: 1}),
-        json.dumps({"inputs": [SECRET], "parameters": {name: value}}),
+        json.dumps({"inputs": [SECRET, 1], "parameters": {name: value}}),
         json.dumps({"inputs": SECRET, "parameters": {name: value}})[:-2],
     ):
         for unknown in ("warn", "reject"):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from djl_trtllm.core import Features, SamplingParams
 from djl_trtllm.errors import InvalidRequest
-from djl_trtllm.schemas.lmi import Defaults
+from djl_trtllm.schemas.defaults import Defaults
 from tests.support.lmi_bodies import FEATURES, body, read
 
 
@@ -107,13 +107,6 @@ def test_what_the_engine_cannot_do() -> None:
     assert refused(do_sample=True, min_p=0.5, features=Features(min_p=False)) == [
         "min_p=0.5 is not supported by this engine; leave it out."
     ]
-    assert refused(n=2, best_of=3, top_n_tokens=1, decoder_input_details=True, bad_sequences=["x"]) == [
-        "n=2 is not supported by this server; leave it out.",
-        "best_of=3 is not supported by this server; leave it out.",
-        "top_n_tokens=1 is not supported by this server; leave it out.",
-        "decoder_input_details=true is not supported by this server; leave it out.",
-        "bad_sequences is not supported by this server; leave it out.",
-    ]
     harmless = read(
         body(n=1, num_beams=1, best_of=1, top_n_tokens=0, decoder_input_details=False, bad_sequences=[])
     )
@@ -130,13 +123,13 @@ def test_beams_are_those_of_the_engine() -> None:
             "(option max_beam_width): leave it out."
         ]
     assert refused(beams, do_sample=True) == [
-        "do_sample=true does not go with the 4 beams of this engine; leave it out."
+        "Drawing at random does not go with the 4 beams of this engine; send do_sample=false or temperature=0."
     ]
     assert refused(beams, num_beams=4, stream=True) == [
         "The 4 beams of this engine cannot stream; send stream=false."
     ]
     assert refused(beams, stream=True, do_sample=True) == [
-        "do_sample=true does not go with the 4 beams of this engine; leave it out.",
+        "Drawing at random does not go with the 4 beams of this engine; send do_sample=false or temperature=0.",
         "The 4 beams of this engine cannot stream; send stream=false.",
     ]
 

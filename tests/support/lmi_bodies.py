@@ -1,11 +1,13 @@
-"""LMI bodies for tests of the request schema, and the limits they are read under."""
+"""Bodies of every request schema for tests, and the limits they are read under."""
 
 from __future__ import annotations
 
 import json
 
-from djl_trtllm.core import Features, Limit, Limits, Request
-from djl_trtllm.schemas.lmi import Defaults, parse
+from djl_trtllm.core import Features, GuideKind, Limit, Limits, Request
+from djl_trtllm.schemas.defaults import Defaults
+from djl_trtllm.schemas.schemas import Schemas
+from djl_trtllm.text.template import ChatTemplate
 
 LIMITS = Limits(
     max_input_len=Limit(1024, "max_input_len"),
@@ -16,9 +18,20 @@ LIMITS = Limits(
     vocab_size=Limit(49152, "the model"),
 )
 
-
 DEFAULTS = Defaults()
 FEATURES = Features()
+EVERYTHING = Features(
+    bad_words=True, logit_bias=True, top_logprobs=20, prompt_logprobs=True, guides=frozenset(GuideKind)
+)
+TEMPLATE = ChatTemplate(
+    "{% if tools %}[tools {{ tools | tojson }}]\n{% endif %}"
+    "{% for m in messages %}<{{ m.role }}>{{ m.content }}"
+    "{% for c in m.tool_calls or [] %}[call {{ c.function.name }} {{ c.function.arguments | tojson }}]{% endfor %}"
+    "</{{ m.role }}>\n{% endfor %}"
+    "{% if mood is defined %}[{{ mood }}]{% endif %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}",
+    {},
+)
 
 
 def read(
@@ -27,12 +40,25 @@ def read(
     defaults: Defaults = DEFAULTS,
     features: Features = FEATURES,
     seed: int | None = 11,
+    accept: str = "",
+    template: ChatTemplate | None = TEMPLATE,
 ) -> Request:
     """Parse a body under `LIMITS`."""
     data = body.encode() if isinstance(body, str) else body
-    return parse(data, content_type, "", defaults, LIMITS, features, seed)
+    schemas = Schemas(defaults, LIMITS, features, template, lambda ids: " ".join(map(str, ids)))
+    return schemas.parse(data, content_type, accept, seed)
 
 
 def body(**parameters: object) -> bytes:
-    """Return a body with a prompt and these parameters."""
+    """Return a body of LMI's schema with a prompt and these parameters."""
     return json.dumps({"inputs": "Once upon", "parameters": parameters}).encode()
+
+
+def chat(**fields: object) -> bytes:
+    """Return a chat with one message and these fields."""
+    return json.dumps({"messages": [{"role": "user", "content": "Hello"}], **fields}).encode()
+
+
+def completion(**fields: object) -> bytes:
+    """Return a body of OpenAI's completions with a prompt and these fields."""
+    return json.dumps({"prompt": "Once upon", **fields}).encode()
