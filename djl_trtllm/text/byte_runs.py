@@ -31,7 +31,7 @@ class Feedable(Protocol):
 
 
 class ByteRunDetokenizer:
-    """One stream. `byte_ids` are the ids of the 256 byte tokens, `values` the way back.
+    """One stream. `byte_ids` are the ids of byte tokens by byte, `values` the way back.
 
     `silent` tells ids that say nothing; one of those does not end a run.
     """
@@ -41,7 +41,7 @@ class ByteRunDetokenizer:
     def __init__(
         self,
         inner: Feedable,
-        byte_ids: Sequence[int],
+        byte_ids: Mapping[int, int],
         values: Mapping[int, int],
         silent: Callable[[int], bool],
     ) -> None:

@@ -56,7 +56,7 @@ class Detokenizers:
                 skip: TokenTable(vocabulary, skip, self.spelling.to_bytes) for skip in (False, True)
             }
         self._byte_ids = vocabulary.byte_ids
-        self._byte_values = {token_id: byte for byte, token_id in enumerate(self._byte_ids or ())}
+        self._byte_values = {token_id: byte for byte, token_id in (self._byte_ids or {}).items()}
 
     def _best(self) -> Way:
         if self.spelling is not None:

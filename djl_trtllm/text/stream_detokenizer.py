@@ -47,10 +47,9 @@ class StreamDetokenizer:
         self._window: WindowedDetokenizer | None = None
         self._advance: Callable[[Any, int], str | None]
         self.recovered = 0
-        if context:
-            self._stream_from(context)
-        else:
-            self._window_from(())  # the beginning of a text decodes differently; a stream takes over after it
+        # The beginning of a text decodes differently: there a window comes first, and a stream takes over after it.
+        if not context or not self._stream_from(context):
+            self._window_from(context)
 
     def step(self, token_id: int) -> str:
         """Return the text that became certain with this token."""
@@ -76,11 +75,17 @@ class StreamDetokenizer:
             text = self._take_over()
         return text + self._window.flush() if self._window is not None else text
 
-    def _stream_from(self, context: Sequence[int]) -> None:
+    def _stream_from(self, context: Sequence[int]) -> bool:
+        """Go on with a new stream, unless it fails on the context itself."""
+        advance = self._stream(skip_special_tokens=self._skip).step
+        try:
+            for token_id in context:  # stepping rather than `ids=`, which 0.21 does not have
+                advance(self._tokenizer, token_id)
+        except Exception:
+            return False
         self._window = None
-        self._advance = advance = self._stream(skip_special_tokens=self._skip).step
-        for token_id in context:  # stepping rather than `ids=`, which 0.21 does not have
-            advance(self._tokenizer, token_id)
+        self._advance = advance
+        return True
 
     def _window_from(self, context: Sequence[int]) -> None:
         self._window = WindowedDetokenizer(self._vocabulary, self._skip, context, self._whole)
@@ -109,9 +114,10 @@ class StreamDetokenizer:
         window = self._window
         if window is None or not ids:
             return ""
+        before = window.recovered
         text = window.feed(ids)
+        self.recovered += window.recovered - before
         if text and not window.holding and not text.endswith("\ufffd"):
-            self.recovered += window.recovered
             self._stream_from(window.context())
         return text
 

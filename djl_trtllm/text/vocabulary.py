@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -52,17 +52,21 @@ class Vocabulary:
         return [self.decoder] if self.decoder else []
 
     @cached_property
-    def byte_ids(self) -> tuple[int, ...] | None:
-        """Ids of the tokens <0x00> to <0xFF>; None unless the decoder falls back to bytes and has all of them."""
+    def byte_ids(self) -> Mapping[int, int] | None:
+        """Ids of the tokens <0x00> to <0xFF>, by byte; None unless the decoder falls back to bytes.
+
+        Those of U+FFFD are always among them: without them there is no way to say that bytes are broken, and so None.
+        """
         if all(step.get("type") != "ByteFallback" for step in self.decoder_steps):
             return None
-        ids = tuple(self.tokenizer.token_to_id(f"<0x{byte:02X}>") for byte in range(256))
-        return None if None in ids else ids
+        named = {byte: self.tokenizer.token_to_id(f"<0x{byte:02X}>") for byte in range(256)}
+        ids = {byte: token_id for byte, token_id in named.items() if token_id is not None}
+        return ids if ids.keys() >= set("\ufffd".encode()) else None
 
     @cached_property
     def anchor(self) -> Sequence[int]:
         """One id with visible text: stands for "some text came before" where a prompt's own ids cannot."""
-        left_out = frozenset(self.byte_ids or ())
+        left_out = frozenset((self.byte_ids or {}).values())
         for token_id in range(self.tokenizer.get_vocab_size(True)):
             if token_id not in left_out and self.shown(token_id, skip_special_tokens=True) is not None:
                 text = self.tokenizer.decode([token_id])
@@ -76,7 +80,7 @@ class Vocabulary:
         Byte tokens are left out, since a run of them would merge with the output's. A tail that decodes to a
         replacement character is cut off. Empty only when nothing of the prompt is shown.
         """
-        left_out = frozenset(self.byte_ids or ())
+        left_out = frozenset((self.byte_ids or {}).values())
         kept: list[int] = []
         something = False
         for token_id in reversed(prompt_ids):

@@ -96,16 +96,19 @@ def _no_decoder() -> Tokenizer:
     return _added(tokenizer)
 
 
-def _without_some_bytes() -> Tokenizer:
-    """Byte fallback as nobody ships it: a byte is missing, and a decoder that no table can follow."""
-    tokenizer = _pieces(strip=True)
-    vocabulary = {token: n for n, token in enumerate([*SPECIAL, *BYTES[:-1], *"abcdefghij", "▁", "▁a", "▁b"])}
+def _without_bytes(*missing: int) -> Tokenizer:
+    """Byte fallback as nobody ships it: bytes are missing, and a decoder that no table can follow."""
+    bytes_there = [name for byte, name in enumerate(BYTES) if byte not in missing]
+    vocabulary = {
+        token: n for n, token in enumerate([*SPECIAL, *bytes_there, *"abcdefghijx", "▁", "▁a", "▁b"])
+    }
     unusual = Tokenizer(models.BPE(vocabulary, [], byte_fallback=True, unk_token="<unk>"))
-    unusual.normalizer = tokenizer.normalizer
+    unusual.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     unusual.decoder = decoders.Sequence(
         [decoders.ByteFallback(), decoders.Replace("▁", " "), decoders.Fuse()]
     )
-    return unusual
+    unusual.add_special_tokens(SPECIAL)
+    return _added(unusual)
 
 
 def _of_pieces() -> Tokenizer:
@@ -126,12 +129,14 @@ _MAKERS: Mapping[str, Callable[[], Tokenizer]] = {
     "no_decoder": _no_decoder,
     "converted": _of_pieces,
     "tiktoken": _of_ranks,
-    "without_some_bytes": _without_some_bytes,
+    "without_some_bytes": lambda: _without_bytes(0xFF),
+    "without_replacement": lambda: _without_bytes(0xEF, 0xFF),
 }
 BYTE_LEVEL = ("byte_level", "byte_level_prefix_space", "tiktoken")
 WITHOUT_BYTE_FALLBACK = (*BYTE_LEVEL, "metaspace", "wordpiece", "no_decoder")
-WITH_BYTE_FALLBACK = ("llama", "gemma", "converted")
-BY_TABLE = (*BYTE_LEVEL, "metaspace", *WITH_BYTE_FALLBACK)
+STRIPPING = ("llama", "converted")
+WITH_BYTE_FALLBACK = (*STRIPPING, "gemma", "without_some_bytes")
+BY_TABLE = (*BYTE_LEVEL, "metaspace", *STRIPPING, "gemma")
 KINDS = (*WITHOUT_BYTE_FALLBACK, *WITH_BYTE_FALLBACK)
 
 

@@ -34,7 +34,7 @@ class Recording:
 def run(tokens: Sequence[int]) -> tuple[str, Recording]:
     inner = Recording()
     runs = ByteRunDetokenizer(
-        inner, range(256), {n: n for n in range(256)}, lambda token_id: token_id == SILENT
+        inner, {n: n for n in range(256)}, {n: n for n in range(256)}, lambda token_id: token_id == SILENT
     )
     text = "".join(map(runs.step, tokens)) + runs.flush()
     assert runs.recovered == 3

@@ -2,64 +2,17 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders
+from tokenizers import decoders
 
 from djl_trtllm.text.detokenizer import Detokenizers, Way
 from djl_trtllm.text.vocabulary import Vocabulary
 from tests.support.vocabularies import BY_TABLE, BYTE_LEVEL, KINDS, TEXTS, WITH_BYTE_FALLBACK, vocabulary
+from tests.text.stream_oracle import PAIRS, WAYS, expected, maker, prompt_ids, stream
 
-WAYS: tuple[Way, ...] = ("table", "stream", "window")
-PAIRS = [(kind, way) for kind in KINDS for way in WAYS if way != "table" or kind in BY_TABLE]
 PROMPTS = (None, *TEXTS[:5], TEXTS[8])
-
-_made: dict[tuple[str, Way], Detokenizers] = {}
-
-
-def maker(kind: str, way: Way) -> Detokenizers:
-    return _made.setdefault((kind, way), Detokenizers(Vocabulary(vocabulary(kind)), way))
-
-
-def stream(
-    kind: str, way: Way, prompt: Sequence[int], output: Sequence[int], skip: bool
-) -> tuple[list[str], str]:
-    """The texts of the steps, and the tail."""
-    detokenizer = maker(kind, way).make(prompt, skip)
-    return [detokenizer.step(token_id) for token_id in output], detokenizer.flush()
-
-
-def prompt_ids(kind: str, text: str | None) -> list[int]:
-    return [] if text is None else vocabulary(kind).encode(text, add_special_tokens=False).ids
-
-
-def token_bytes(tokenizer: Tokenizer, ids: Sequence[int], skip: bool) -> bytes:
-    """What the tokens of a byte-fallback vocabulary stand for, worked out apart from the code under test."""
-    special = {t.content for t in tokenizer.get_added_tokens_decoder().values() if t.special}
-    raw = b""
-    for token_id in ids:
-        token = tokenizer.id_to_token(token_id)
-        if token is None or (skip and token in special):
-            continue
-        is_byte = len(token) == 6 and token.startswith("<0x")
-        raw += bytes.fromhex(token[3:5]) if is_byte else token.replace("▁", " ").encode()
-    return raw
-
-
-def expected(kind: str, prompt: Sequence[int], output: Sequence[int], skip: bool) -> str:
-    tokenizer = vocabulary(kind)
-    if kind in WITH_BYTE_FALLBACK:
-        before = token_bytes(tokenizer, prompt, skip).decode("utf-8", "replace")
-        text = token_bytes(tokenizer, output, skip).decode("utf-8", "replace")
-        return text.removeprefix(" ") if kind != "gemma" and not before else text
-    before = tokenizer.decode(prompt, skip)
-    whole = tokenizer.decode([*prompt, *output], skip)
-    assert whole.startswith(before)
-    return whole[len(before) :]
 
 
 def token_ids(kind: str) -> st.SearchStrategy[list[int]]:
@@ -176,7 +129,7 @@ def test_added_and_special_tokens(kind: str, way: Way, skip: bool) -> None:
 @pytest.mark.parametrize("way", ["stream", "window"])
 def test_a_decoder_that_takes_back_what_it_said_is_survived_and_counted(way: Way) -> None:
     """DecodeStream raises "Invalid prefix" here: a bad byte after a good character of the same run."""
-    tokenizer = vocabulary("without_some_bytes")
+    tokenizer = vocabulary("without_replacement")
     ids = [
         tokenizer.token_to_id(t) for t in ("a", "<0xC3>", "<0xA9>", "<0x80>", "<0x80>", "b", "▁a", "b", "c")
     ]
@@ -198,31 +151,3 @@ def test_the_best_way_is_chosen(kind: str, monkeypatch: pytest.MonkeyPatch) -> N
     ids = vocabulary(kind).encode("the quick fox", add_special_tokens=False).ids
     detokenizer = old.make([], True)
     assert "".join(map(detokenizer.step, ids)) + detokenizer.flush() == vocabulary(kind).decode(ids)
-
-
-def fuzz(tokens: int, seed: int) -> int:
-    """Random streams until so many tokens have gone through each pair; the number of differing streams."""
-    rng, wrong = random.Random(seed), 0
-    for kind, way in PAIRS:
-        size, done = vocabulary(kind).get_vocab_size(), 0
-        byte_ids = Vocabulary(vocabulary(kind)).byte_ids or tuple(range(2, 258))
-        while done < tokens:
-            length = rng.choice((1, 3, 10, 60, 300))
-            pools = ([*range(size)], byte_ids, byte_ids[128:], (0, 1, 2, size, *byte_ids[192:]))
-            ids = [rng.choice(rng.choice(pools)) for _ in range(length)]
-            before = prompt_ids(kind, rng.choice(PROMPTS))
-            skip = rng.random() < 0.5
-            texts, tail = stream(kind, way, before, ids, skip)
-            wrong += "".join(texts) + tail != expected(kind, before, ids, skip)
-            done += length
-    return wrong
-
-
-def test_random_and_broken_streams() -> None:
-    assert fuzz(20_000 // len(PAIRS), seed=7) == 0
-
-
-@pytest.mark.long
-@pytest.mark.timeout(1200)
-def test_random_and_broken_streams_at_length() -> None:
-    assert fuzz(1_000_000 // len(PAIRS), seed=11) == 0
