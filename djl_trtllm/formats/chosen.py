@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from typing import Protocol, runtime_checkable
 
 from djl_trtllm.core import Request
 from djl_trtllm.formats.base import Ending, Piece, Response, Writer
+from djl_trtllm.formats.openai import Envelope
 from djl_trtllm.formats.silent import SILENT
+
+
+@runtime_checkable
+class HasEnvelope(Protocol):
+    """A response that counts tokens, also those that nobody sees."""
+
+    envelope: Envelope
 
 
 class Chosen:
@@ -32,9 +40,11 @@ class Chosen:
         """Return the whole response."""
         failed = next((ending for ending in endings if ending.error is not None), None)
         chosen = [failed] if failed is not None else self._likeliest(endings)
-        shown = [replace(ending, index=index) for index, ending in enumerate(chosen)]
-        data = "".join([self._response.writer(e.index).end(_whole(e), e) for e in shown])
-        return data + self._response.close(shown)
+        if isinstance(self._response, HasEnvelope):
+            generated = [sum(e.usage.generated_tokens for e in some) for some in (endings, chosen)]
+            self._response.envelope.unseen = generated[0] - generated[1]
+        ends = [self._response.writer(index).end(_whole(e), e) for index, e in enumerate(chosen)]
+        return "".join(ends) + self._response.close(chosen)
 
     def _likeliest(self, endings: Sequence[Ending]) -> list[Ending]:
         chosen: list[Ending] = []

@@ -21,7 +21,6 @@ NOT_YET: Mapping[str, str] = {
     "metrics_port": "is not in this version; metrics are in the log only",
     "quality_floor": "is not in this version; no quantised build is measured",
     "queue_max_tokens": "is not in this version; DJL's job_queue_size limits what waits",
-    "tgi_compat": "is not in this version; answers have LMI's shape",
     "tracing": "is not in this version; no spans are sent",
 }
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
+from djl_trtllm.options.formatter import FORMATTER
 from djl_trtllm.options.kinds import (
     BOOL,
     DEGREE,
@@ -146,8 +147,8 @@ class Options:
     kv_cache_host_memory_bytes: Size | None = opt(None, SIZE, "Host memory for KV blocks that leave the GPU.")
 
     # Requests and answers
-    output_formatter: str | None = opt(None, optional(choice("json", "jsonlines")),
-        "Response format of requests that name none.", default="json, or jsonlines when streaming")
+    output_formatter: str | None = opt(None, optional(FORMATTER),
+        "Response format of LMI requests that name none.", default="json, or jsonlines when streaming")
     default_max_new_tokens: int = opt(30, TOKENS, "New tokens of a request that does not say how many.")
     on_long_input: str = opt("reject", LONG_INPUT, "What happens to prompts over max_input_len.")
     unknown_parameters: str = opt("warn", WARN_OR_REJECT, "What happens to unknown request parameters.")

@@ -38,7 +38,6 @@ def test_honoured_options_need_no_note() -> None:
         ("use_custom_all_reduce", "true", "one process"),
         ("enable_trt_overlap", "true", "follow each other"),
         ("multi_block_mode", "true", "OpenVINO splits"),
-        ("tgi_compat", "true", "LMI's shape"),
         ("awq_block_size", "64", "without quantize=awq"),
         ("openvino_group_size", "64", "without quantize=int4 or awq"),
     ],

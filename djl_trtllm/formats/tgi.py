@@ -1,0 +1,175 @@
+"""The format `tgi`: what Text Generation Inference answers (its router 2.x and 3.x, as huggingface_hub reads it)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from djl_trtllm.core import Request
+from djl_trtllm.errors import DjlTrtllmError
+from djl_trtllm.formats.base import NO_TOKEN, Ending, Piece, Response, Writer
+from djl_trtllm.formats.quoting import array, quote
+from djl_trtllm.formats.silent import SILENT
+from djl_trtllm.formats.tgi_tokens import TgiTokens
+from djl_trtllm.formats.vocabulary import Vocabulary
+
+_SEED_MASK = 2**63 - 1
+
+
+class TgiDetails:
+    """The object `details` of one request's sequences, whole and in a stream."""
+
+    __slots__ = ("_full_text", "_prefill", "_seed", "_tokens", "_tops", "asked")
+
+    def __init__(self, request: Request, tokens: TgiTokens) -> None:
+        sampling = request.sampling
+        self.asked = request.details
+        self._full_text = request.return_full_text
+        self._prefill = sampling.prompt_logprobs
+        self._tops = sampling.top_logprobs > 0
+        self._seed = sampling.seed if sampling.do_sample else None
+        self._tokens = tokens
+
+    def text(self, ending: Ending) -> str:
+        """Return the generated text as JSON, after the prompt where that was asked for."""
+        return quote(ending.prompt.text + ending.text if self._full_text else ending.text)
+
+    def of_stream(self, ending: Ending) -> str:
+        """Return the details of the last event."""
+        return "{" + f'{self._opening(ending)},"input_length":{len(ending.prompt.ids)}' + "}"
+
+    def of_whole(self, ending: Ending, others: Sequence[Ending]) -> str:
+        """Return all details of an answer, and those of the request's less likely sequences."""
+        best_of = ""
+        if others:
+            texts = [f'{{"generated_text":{self.text(other)},{self._members(other)}}}' for other in others]
+            best_of = f',"best_of_sequences":{array(texts)}'
+        return "{" + self._members(ending) + best_of + "}"
+
+    def _opening(self, ending: Ending) -> str:
+        seed = "null" if self._seed is None else str((self._seed + ending.index) & _SEED_MASK)
+        return (
+            f'"finish_reason":"{ending.reason.value}","generated_tokens":{ending.usage.generated_tokens},'
+            f'"seed":{seed}'
+        )
+
+    def _members(self, ending: Ending) -> str:
+        prefill = "[]"
+        if self._prefill:
+            prefill = self._tokens.prompt(ending.prompt.ids, ending.prompt_logprobs or ())
+        tokens = self._tokens.all(ending.tokens, ending.texts, ending.logprobs)
+        members = f'{self._opening(ending)},"prefill":{prefill},"tokens":{tokens}'
+        if self._tops:
+            members += f',"top_tokens":{array(map(self._tokens.alternatives, ending.tops or ()))}'
+        return members
+
+
+class TgiResponse:
+    """`[{"generated_text": ..., "details": {...}}]`, an object for each prompt; details if asked for or if n > 1."""
+
+    __slots__ = ("_details", "_n", "content_type", "keeps_tokens")
+
+    def __init__(self, request: Request, vocabulary: Vocabulary) -> None:
+        self.content_type = "application/json"
+        self.keeps_tokens = request.details or request.n > 1
+        self._n = request.n
+        self._details = TgiDetails(request, vocabulary.tgi)
+
+    def writer(self, index: int) -> Writer:  # noqa: ARG002
+        """Return one that says nothing."""
+        return SILENT
+
+    def close(self, endings: Sequence[Ending]) -> str:
+        """Return the list, or the error."""
+        for ending in endings:
+            if ending.error is not None:
+                return "{" + tgi_error(ending.error) + "}"
+        n = self._n
+        return array(self._object(endings[at : at + n]) for at in range(0, len(endings), n))
+
+    def _object(self, endings: Sequence[Ending]) -> str:
+        best, *others = sorted(endings, key=lambda ending: (-ending.score, ending.index))
+        members = f'"generated_text":{self._details.text(best)}'
+        if self.keeps_tokens:
+            members += f',"details":{self._details.of_whole(best, others)}'
+        return "{" + members + "}"
+
+
+class TgiWriter:
+    """The events of one sequence, a token each, counted from 1. The last has the whole text, and details if asked."""
+
+    __slots__ = ("_count", "_details", "_tokens")
+
+    def __init__(self, tokens: TgiTokens, details: TgiDetails) -> None:
+        self._count = 0
+        self._tokens = tokens
+        self._details = details
+
+    def write(self, piece: Piece) -> str:
+        """Return the piece's events."""
+        if piece.tops is None and len(piece.tokens) == 1:
+            return self.line(piece.tokens[0], piece.texts[0], piece.logprobs[0] if piece.logprobs else None)
+        return "".join([event + _GOES_ON for event in self._events(piece)])
+
+    def line(self, token: int, text: str, log_prob: float | None) -> str:
+        """Return the token's event."""
+        self._count = count = self._count + 1
+        return f'data:{{"index":{count},"token":{self._tokens.whole(token, text, log_prob)}{_GOES_ON}'
+
+    def end(self, piece: Piece | None, ending: Ending) -> str:
+        """Return the remaining events; an error is one of its own, after which there is no text."""
+        events = self._events(piece) if piece is not None else []
+        if ending.error is not None:
+            broken = f"data:{{{tgi_error(ending.error)}}}\n\n"
+            return "".join([event + _GOES_ON for event in events]) + broken
+        if not events:
+            events = self._events(Piece((NO_TOKEN,), ("",), None))
+        last = events.pop()
+        details = self._details.of_stream(ending) if self._details.asked else "null"
+        closing = f',"generated_text":{self._details.text(ending)},"details":{details}}}\n\n'
+        return "".join([event + _GOES_ON for event in events]) + last + closing
+
+    def _events(self, piece: Piece) -> list[str]:
+        first = self._count + 1
+        self._count += len(piece.tokens)
+        logprobs = piece.logprobs or (None,) * len(piece.tokens)
+        tokens = map(self._tokens.whole, piece.tokens, piece.texts, logprobs)
+        events = [f'data:{{"index":{index},"token":{token}' for index, token in enumerate(tokens, first)]
+        if piece.tops is None:
+            return events
+        shown = [*map(self._tokens.alternatives, piece.tops)]
+        shown += ["[]"] * (len(events) - len(shown))
+        return [f'{event},"top_tokens":{tops}' for event, tops in zip(events, shown, strict=True)]
+
+
+class TgiStreamResponse:
+    """Server-Sent Events, without a `[DONE]`: the last event is the one with `generated_text`."""
+
+    __slots__ = ("_details", "_tokens", "content_type", "keeps_tokens")
+
+    def __init__(self, request: Request, vocabulary: Vocabulary) -> None:
+        self.content_type = "text/event-stream"
+        self.keeps_tokens = False
+        self._tokens = vocabulary.tgi
+        self._details = TgiDetails(request, vocabulary.tgi)
+
+    def writer(self, index: int) -> Writer:  # noqa: ARG002
+        """Return the writer of one sequence."""
+        return TgiWriter(self._tokens, self._details)
+
+    def close(self, endings: Sequence[Ending]) -> str:  # noqa: ARG002
+        """Return nothing: the sequence has closed itself."""
+        return ""
+
+
+_GOES_ON = ',"generated_text":null,"details":null}\n\n'
+
+
+def tgi(request: Request, vocabulary: Vocabulary) -> Response:
+    """Return the response to a request that streams or does not."""
+    return (TgiStreamResponse if request.stream else TgiResponse)(request, vocabulary)
+
+
+def tgi_error(error: DjlTrtllmError) -> str:
+    """Return the members of TGI's error object; `error_type` is one that huggingface_hub knows."""
+    kind = "validation" if error.status < 500 else "overloaded" if error.code == "busy" else "generation"
+    return f'"error":{quote(str(error))},"error_type":"{kind}"'
