@@ -40,9 +40,12 @@ def with_text_facts(model: CompiledModel, copy: Path, **facts: object) -> Compil
     """A copy of a compiled model, its files linked, with other facts in its text.json."""
     if not copy.exists():
         copy.mkdir(parents=True)
-        for file in model.path.iterdir():
-            if file.name != "text.json":
-                os.link(file, copy / file.name) if same_device(file, copy) else copy_file(file, copy)
+        for file in model.path.rglob("*"):
+            if file.is_dir():
+                (copy / file.relative_to(model.path)).mkdir()
+            elif file.name != "text.json":
+                place = copy / file.relative_to(model.path).parent
+                os.link(file, place / file.name) if same_device(file, copy) else copy_file(file, place)
         text = json.loads((model.path / "text.json").read_text())
         (copy / "text.json").write_text(json.dumps({**text, **facts}))
     return CompiledModel(copy, f"{model.origin}, changed")

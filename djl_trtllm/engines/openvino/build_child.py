@@ -20,7 +20,7 @@ def build(job: Job, reporter: Reporter) -> None:
     # OpenVINO and NNCF send usage statistics where this package can be imported; a compiler calls nobody.
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     from djl_trtllm.engines.building import text_facts
-    from djl_trtllm.engines.openvino import export, quantize
+    from djl_trtllm.engines.openvino import export, guide_build, quantize
 
     out = Path(job.out)
     source = _source(job)
@@ -38,6 +38,7 @@ def build(job: Job, reporter: Reporter) -> None:
         shutil.rmtree(plain)
     reporter.stage("checking the compiled model")
     export.check(out)
+    guide_build.write(out, reporter.note)
 
 
 def _source(job: Job) -> Path:

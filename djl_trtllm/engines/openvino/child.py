@@ -27,7 +27,7 @@ _PR_SET_PDEATHSIG = 1
 def main() -> int:
     """Run the process; its exit code."""
     descriptor, parent = int(sys.argv[1]), int(sys.argv[2])
-    _tie_to_parent(parent)
+    tie_to_parent(parent)
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s openvino: %(message)s", level=logging.INFO)
     link = Link(socket.socket(fileno=descriptor))
     try:
@@ -72,11 +72,19 @@ def construct(start: m.Start, link: Link) -> Loop:
     scheduler.enable_prefix_caching = start.prefix_caching
     # Off, a KV cache that is too small for the load can crash the process (2026.4.1, observed).
     scheduler.dynamic_split_fuse = True
-    pipeline = genai.ContinuousBatchingPipeline(start.model, scheduler, "CPU", dict(start.properties))
+    properties = dict(start.properties)
+    if start.guide:
+        tokenizer = genai.Tokenizer(start.guide)
+        pipeline = genai.ContinuousBatchingPipeline(start.model, tokenizer, scheduler, "CPU", **properties)
+    else:
+        pipeline = genai.ContinuousBatchingPipeline(start.model, scheduler, "CPU", properties)
     stop_ids = set(start.stop_ids)
 
-    def config(sampling: m.Sampling) -> Any:
-        return genai.GenerationConfig(**generation_values(sampling, stop_ids))
+    def config(sequence: m.Sequenced) -> Any:
+        values = generation_values(sequence.sampling, stop_ids)
+        if sequence.guide is not None:
+            values["structured_output_config"] = structured_output(sequence.guide)
+        return genai.GenerationConfig(**values)
 
     def tensor(prompt: bytes) -> Any:
         return ov.Tensor(np.frombuffer(prompt, dtype=np.int64))
@@ -91,7 +99,15 @@ def construct(start: m.Start, link: Link) -> Loop:
     return Loop(pipeline, link, config, tensor, ends)
 
 
-def _tie_to_parent(parent: int) -> None:
+def structured_output(guide: m.Bound) -> Any:
+    """Return OpenVINO's own words for what an answer is bound to."""
+    import openvino_genai as genai
+
+    return genai.StructuredOutputConfig(**{guide.kind: guide.text})
+
+
+def tie_to_parent(parent: int) -> None:
+    """End with the parent, and not by a signal that is meant for it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if sys.platform == "linux":

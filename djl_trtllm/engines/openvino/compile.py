@@ -25,12 +25,25 @@ from djl_trtllm.model.locate import tokenizer_directory
 if TYPE_CHECKING:
     from djl_trtllm.options.table import Options
 
-_RECIPE = ("build_child.py", "export.py", "overrides.py", "quantize.py")
-_SHARED = ("../building/calibration.py", "../building/text_facts.py")
+_RECIPE = (
+    "build_child.py",
+    "export.py",
+    "guide_build.py",
+    "guide_files.py",
+    "guide_model.py",
+    "overrides.py",
+    "quantize.py",
+)
+_SHARED = (
+    "../building/calibration.py",
+    "../building/text_facts.py",
+    "../../text/table.py",
+    "../../text/vocabulary.py",
+)
 """The files whose code decides what a build writes. Their digest is in the key, so no release can forget to say
 that it builds otherwise."""
 
-_LIBRARIES = ("openvino", "optimum-intel", "transformers", "torch", "tokenizers")
+_LIBRARIES = ("openvino", "openvino-tokenizers", "optimum-intel", "transformers", "torch", "tokenizers")
 _BYTES = {"fp32": 4, "fp16": 2, "bf16": 2}
 
 

@@ -46,7 +46,7 @@ class _Live:
 class Loop:
     """Runs sequences until the parent closes the connection or says `Close`.
 
-    `config` makes the pipeline's GenerationConfig of a `Sampling`, `tensor` its prompt of packed ids, and
+    `config` makes the pipeline's GenerationConfig of a sequence, `tensor` its prompt of packed ids, and
     `ends` says what the value of a GenerationFinishReason means as a `Chunk.end`.
     """
 
@@ -54,7 +54,7 @@ class Loop:
         self,
         pipeline: Any,
         link: Link,
-        config: Callable[[m.Sampling], Any],
+        config: Callable[[m.Sequenced], Any],
         tensor: Callable[[bytes], Any],
         ends: dict[int, int],
     ) -> None:
@@ -99,7 +99,7 @@ class Loop:
         self._next += 1
         try:
             handle = self._pipeline.add_request(
-                self._next, self._tensor(sequence.prompt), self._config(sequence.sampling)
+                self._next, self._tensor(sequence.prompt), self._config(sequence)
             )
         except Exception as error:
             logger.warning("The pipeline refused request %d: %s", sequence.id, first_line(error))

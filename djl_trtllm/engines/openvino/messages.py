@@ -19,10 +19,15 @@ MEMORY, OTHER = "memory", "other"
 """`Failed.kind`."""
 
 
+JSON, REGEX, GRAMMAR = "json_schema", "regex", "grammar"
+"""`Bound.kind`, as StructuredOutputConfig names its arguments."""
+
+
 class Start(msgspec.Struct, array_like=True, tag="start", frozen=True):
     """Construct the pipeline.
 
-    `properties` have OpenVINO's own names; `stop_ids` end every sequence that has `ignore_eos` false.
+    `properties` have OpenVINO's own names; `stop_ids` end every sequence that has `ignore_eos` false. `guide` is the
+    directory of what binding answers needs, "" where answers are never bound.
     """
 
     model: str
@@ -32,6 +37,7 @@ class Start(msgspec.Struct, array_like=True, tag="start", frozen=True):
     prefix_caching: bool
     properties: dict[str, str | int]
     stop_ids: list[int]
+    guide: str = ""
 
 
 class Sampling(msgspec.Struct, array_like=True, frozen=True):
@@ -52,12 +58,20 @@ class Sampling(msgspec.Struct, array_like=True, frozen=True):
     logprobs: bool
 
 
+class Bound(msgspec.Struct, array_like=True, frozen=True):
+    """What an answer is bound to; `kind` is one of `JSON`, `REGEX` and `GRAMMAR`."""
+
+    kind: str
+    text: str
+
+
 class Sequenced(msgspec.Struct, array_like=True, frozen=True):
     """One sequence to run. `prompt` holds its token ids as native int64, see `pack_ids`."""
 
     id: int
     prompt: bytes
     sampling: Sampling
+    guide: Bound | None = None
 
 
 class Submit(msgspec.Struct, array_like=True, tag="submit", frozen=True):

@@ -29,6 +29,7 @@ class ChildProcess:
     (PR_SET_PDEATHSIG), and this thread lives exactly as long as the child. `on_messages` gets whole messages in
     order, `on_tick` is called when nothing came for a second, `on_end` once, last, with the exit code (negative:
     a signal; None: it never started). All three are called in that thread. `send` never blocks: another thread writes.
+    `module` is what the child runs.
     """
 
     def __init__(
@@ -36,10 +37,12 @@ class ChildProcess:
         on_messages: Callable[[list[bytes]], None],
         on_tick: Callable[[], None],
         on_end: Callable[[int | None], None],
+        module: str = "djl_trtllm.engines.openvino.child",
     ) -> None:
         self._on_messages = on_messages
         self._on_tick = on_tick
         self._on_end = on_end
+        self._module = module
         self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -98,7 +101,7 @@ class ChildProcess:
             self._on_end(code)
 
     def _spawn(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
-        arguments = ["-m", "djl_trtllm.engines.openvino.child", str(theirs.fileno()), str(os.getpid())]
+        arguments = ["-m", self._module, str(theirs.fileno()), str(os.getpid())]
         with self._lock:
             # Standard output belongs to DJL's protocol with the worker; the child's goes to the log.
             self._process = subprocess.Popen(

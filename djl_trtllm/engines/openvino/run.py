@@ -12,6 +12,8 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from djl_trtllm.core import (
@@ -21,13 +23,19 @@ from djl_trtllm.core import (
     Features,
     FinishReason,
     Guide,
+    GuideKind,
     Inbox,
+    Limit,
     Limits,
     TokenChunk,
 )
 from djl_trtllm.engines.admission import refusal, unenforced
 from djl_trtllm.engines.base import EngineClosedError
+from djl_trtllm.engines.openvino import guide_messages as g
 from djl_trtllm.engines.openvino import messages as m
+from djl_trtllm.engines.openvino.guide_checks import MEMORY, GuideChecks
+from djl_trtllm.engines.openvino.guide_files import PROBE
+from djl_trtllm.engines.openvino.guide_process import GuideProcess
 from djl_trtllm.engines.openvino.model import read_facts
 from djl_trtllm.engines.openvino.process import GRACE, ChildProcess
 from djl_trtllm.engines.openvino.sampling import sequenced
@@ -55,13 +63,13 @@ _NO_LOGPROB = -9999.0
 class OpenVINOEngine:
     """One pipeline in one child process. Made by the runtime; opened once."""
 
-    features = Features(logprobs=True, min_p=True)
-
     def __init__(self, model: CompiledModel, options: Options) -> None:
         self._model = model
         self._options = options
         self._stall = float(options.stall_timeout)
         self._limits: Limits | None = None
+        self._features = Features(logprobs=True, min_p=True)
+        self._guides: GuideChecks | None = None
         self._inbox: Inbox | None = None
         # Guards what follows, and is held while chunks are put, so that an ending is always the last chunk.
         self._lock = threading.Lock()
@@ -84,6 +92,11 @@ class OpenVINOEngine:
         return self._limits
 
     @property
+    def features(self) -> Features:
+        """What it can do; guides only once it is open."""
+        return self._features
+
+    @property
     def pid(self) -> int | None:
         """The child's process id."""
         return self._child.pid
@@ -97,6 +110,7 @@ class OpenVINOEngine:
         try:
             facts = read_facts(self._model.path)
             start, limits = settings(facts, self._options, available_memory())
+            self._open_guides(start)
         except BaseException:
             self._closed = True
             raise
@@ -122,10 +136,12 @@ class OpenVINOEngine:
         )
 
     def check(self, guide: Guide) -> None:
-        """Refuse what cannot be enforced."""
+        """Refuse what cannot be enforced; asks a process of its own about what it has not seen yet."""
         error = unenforced(guide, self.features)
         if error is not None:
             raise error
+        if self._guides is not None:
+            self._guides.check(guide)
 
     def submit(self, requests: Sequence[EngineRequest]) -> None:
         """Check the requests and send those that can run to the child in one message."""
@@ -189,6 +205,8 @@ class OpenVINOEngine:
             self._end_all(lambda i: TokenChunk(i, finish=FinishReason.CANCELLED))
             started = self._inbox is not None and self._limits is not None
         self._ready.set()
+        if self._guides is not None:
+            self._guides.close()
         if not started:
             return
         self._child.send(m.encode(m.Close()))
@@ -196,6 +214,18 @@ class OpenVINOEngine:
         if not self._serving or not self._child.join(GRACE):
             self._child.kill()
             self._child.join(10 * GRACE)
+
+    def _open_guides(self, start: m.Start) -> None:
+        """Say what answers can be bound to, and make the checks of it; starts nothing yet."""
+        if not start.guide:
+            return
+        probe = g.Start(str(Path(start.guide) / PROBE), start.stop_ids, MEMORY)
+        self._features = replace(self._features, guides=frozenset(GuideKind))
+        self._guides = GuideChecks(
+            lambda: GuideProcess(probe),
+            self._options.guide_timeout,
+            Limit(self._options.guide_max_bytes.bytes, "option guide_max_bytes"),
+        )
 
     def _on_messages(self, messages: list[bytes]) -> None:
         """Take the child's messages. In the child's thread."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from djl_trtllm.core import Limit, Limits
+from djl_trtllm.engines.openvino import guide_files
 from djl_trtllm.engines.openvino.messages import Start
 from djl_trtllm.engines.openvino.model import ModelFacts
 
@@ -46,8 +47,21 @@ def settings(facts: ModelFacts, options: Options, free_memory: int) -> tuple[Sta
         prefix_caching=options.enable_kv_cache_reuse,
         properties=properties(options),
         stop_ids=sorted(facts.eos_ids),
+        guide=guide_directory(facts, options),
     )
     return start, limits
+
+
+def guide_directory(facts: ModelFacts, options: Options) -> str:
+    """The directory of what binding answers needs, "" where answers cannot be bound; the log says why."""
+    if options.guided_decoding == "off":
+        return ""
+    found = guide_files.find(facts.path)
+    why_not = found.why_not if facts.eos_ids else "the model names no end token"
+    if found.path is None or why_not:
+        logger.info("Guided decoding is off: %s.", why_not)
+        return ""
+    return str(found.path)
 
 
 def properties(options: Options) -> dict[str, str | int]:

@@ -71,10 +71,10 @@ class Pipeline:
     handles: list[Handle] = field(default_factory=list)
     steps: int = 0
 
-    def add_request(self, id_: int, prompt: bytes, config: m.Sampling) -> Handle:
+    def add_request(self, id_: int, prompt: bytes, config: m.Sequenced) -> Handle:
         if prompt == m.pack_ids([13]):
             raise RuntimeError("Exception from src/x.cpp:1:\nNo such luck.\n")
-        self.handles.append(Handle(id_, config.max_new_tokens))
+        self.handles.append(Handle(id_, config.sampling.max_new_tokens))
         return self.handles[-1]
 
     def step(self) -> None:
@@ -290,7 +290,7 @@ def test_a_real_pipeline_recovers_from_poison() -> None:
     def loop(link: Link) -> Loop:
         made = construct(start, link)
         plain = made._config
-        made._config = lambda s: poison if s.max_new_tokens == 13 else plain(s)
+        made._config = lambda s: poison if s.sampling.max_new_tokens == 13 else plain(s)
         return made
 
     r = Rig(None, loop)
