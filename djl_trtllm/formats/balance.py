@@ -16,7 +16,7 @@ class Balance:
         self._at = start
         self._open: list[str] = []
         self._quote = ""
-        self._outside = re.compile(rf"[{quotes}{{}}\[\]()]")
+        self._outside = _OUTSIDE[quotes]
 
     def end(self, text: str) -> int | None:
         """Return the index behind the value, None while it is open, -1 where brackets do not match."""
@@ -55,6 +55,8 @@ class Balance:
         found = match[0]
         if found in _IN_QUOTES:
             self._quote = found
+        elif found[0] in _IN_QUOTES:
+            pass
         elif found in _CLOSES:
             self._open.append(_CLOSES[found])
         elif not self._open or self._open.pop() != found:
@@ -63,3 +65,10 @@ class Balance:
 
 
 _IN_QUOTES = {'"': re.compile(r'["\\]'), "'": re.compile(r"['\\]")}
+
+# A string that is whole already is passed over at once.
+_STRINGS = {quote: rf"{quote}[^{quote}\\]*(?:\\.[^{quote}\\]*)*{quote}|{quote}" for quote in _IN_QUOTES}
+_OUTSIDE = {
+    quotes: re.compile("|".join([r"[{}\[\]()]", *(_STRINGS[quote] for quote in quotes)]), re.DOTALL)
+    for quotes in ('"', "\"'")
+}

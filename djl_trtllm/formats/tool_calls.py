@@ -34,7 +34,7 @@ _MARKER = re.compile("|".join(map(re.escape, _READERS)))
 _BEGINNINGS = frozenset(marker[:length] for marker in _READERS for length in range(1, len(marker)))
 _SPACE, _BETWEEN = re.compile(r"\s+"), re.compile(r"[\s;]+")
 _LONGEST = max(map(len, _BEGINNINGS))
-_MOST_MISTAKES = 64
+_MOST_MISTAKES = 16
 """Each look at what turns out to be no call may go through the whole text; after so many, nobody looks any more."""
 
 MARKERS = frozenset({*_READERS, "</tool_call>", "[ARGS]", "[CALL_ID]"})
