@@ -37,7 +37,7 @@ def find(body: bytes, read: msgspec.Struct, *, suspicious: bool = False) -> list
     # An escape can spell a quotation mark as a number, which is not counted in the body.
     if not suspicious and body.count(b'"') == expected and not (b"\\" in body and b"u0022" in body):
         return []
-    return search(bytes(body).decode())
+    return search(bytes(body))
 
 
 def _quotes(value: Any, depth: int) -> int:
@@ -66,8 +66,11 @@ def _quotes(value: Any, depth: int) -> int:
     return found
 
 
-def search(text: str) -> list[str]:
-    """Return a problem for every name that comes twice in one object of a JSON text."""
+def search(body: bytes) -> list[str]:
+    """Return a problem for every name that comes twice in one object of a JSON text.
+
+    Raises `InvalidRequest` for what a decoder passes over where it does not have to look: bytes that are not UTF-8.
+    """
     found: dict[str, None] = {}
 
     def look(pairs: Sequence[tuple[str, object]]) -> None:
@@ -83,7 +86,14 @@ def search(text: str) -> list[str]:
             seen.add(name)
 
     try:
-        json.loads(text.removeprefix("\ufeff"), object_pairs_hook=look, parse_int=len, parse_float=len)
+        text = body.decode("utf-8-sig")
+        json.loads(text, object_pairs_hook=look, parse_int=len, parse_float=len)
     except RecursionError:
         raise InvalidRequest(TOO_DEEP) from None
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"The body is not UTF-8 (byte {error.start}).") from None
+    except json.JSONDecodeError as error:
+        raise InvalidRequest(
+            f"The body is not valid JSON at line {error.lineno}, column {error.colno}."
+        ) from None
     return [f"{who} twice in one object; send it once." for who in list(found)[:_MANY]]

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from djl_trtllm.errors import InvalidRequest
+from djl_trtllm.schemas import texts
 from djl_trtllm.schemas.messages import for_template
 from djl_trtllm.schemas.site import Site
 from djl_trtllm.schemas.tools import Offer
@@ -47,6 +48,8 @@ def write_prompt(arrived: Arrived[Body], offered: Offer, site: Site) -> str:
     except InvalidRequest as error:
         problems += error.problems
         return ""
+    # What the messages hold was looked at by name; tools and variables can hold it as well.
+    texts.check("The prompt that the chat template makes of this", prompt, problems)
     if not goes_on:
         return prompt
     return _cut(prompt, messages[-1]["content"], problems)

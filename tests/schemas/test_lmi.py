@@ -1,20 +1,21 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from djl_trtllm.core import Prompt, Request, SamplingParams
+from djl_trtllm.core import Features, Prompt, Request, SamplingParams
 from djl_trtllm.errors import BodyTooLarge, InvalidRequest
 from djl_trtllm.schemas import careful
 from djl_trtllm.schemas.defaults import Defaults
 from djl_trtllm.schemas.parameters import Parameters
 from djl_trtllm.schemas.rules import rules
 from djl_trtllm.schemas.schemas import MAX_BODY_BYTES
-from tests.support.lmi_bodies import body, read
+from tests.support.lmi_bodies import EVERYTHING, FEATURES, body, read
 
 
 def test_the_smallest_body() -> None:
@@ -64,19 +65,105 @@ def test_null_is_not_set() -> None:
     assert read('{"inputs": "x", "parameters": null, "stream": null}') == read('{"inputs": "x"}')
 
 
-@pytest.mark.parametrize(
-    "content_type", ["", "application/json", "application/json; charset=utf-8", "text/html"]
-)
-def test_everything_but_plain_text_is_json(content_type: str) -> None:
-    assert read('{"inputs": "x"}', content_type).prompts[0].text == "x"
+def problems(data: bytes | str, features: Features = EVERYTHING, **how: Any) -> list[str]:
+    with pytest.raises(InvalidRequest) as caught:
+        read(data, features=features, **how)
+    return list(caught.value.problems)
 
 
-def test_plain_text_is_the_prompt() -> None:
-    assert read('{"inputs": "\u00e9"}', "Text/Plain; charset=utf-8").prompts[0].text == '{"inputs": "\u00e9"}'
-    with pytest.raises(InvalidRequest, match="empty"):
-        read("", "text/plain")
-    with pytest.raises(InvalidRequest, match="UTF-8"):
-        read(b"\xff", "text/plain")
+def test_lists_of_prompts() -> None:
+    request = read('{"inputs": ["a", "b"], "parameters": {"n": 2}}')
+    assert (request.prompts, request.listed, request.n) == ([Prompt("a"), Prompt("b")], True, 2)
+    assert read('{"inputs": ["a"]}').listed
+    assert problems('{"inputs": []}') == ["inputs is an empty list: send at least one prompt."]
+    assert problems('{"inputs": ["a", ""]}') == ["inputs[1] is empty: send at least one character."]
+    many = json.dumps({"inputs": ["a"] * 33})
+    assert problems(many) == [
+        "The request asks for 33 sequences (33 prompts, 1 of each); the limit is 32 (set by max_rolling_batch_size): "
+        "send fewer prompts at once or lower n."
+    ]
+
+
+def test_several_answers() -> None:
+    request = read(body(n=2, best_of=5))
+    assert (request.n, request.sequences, request.sampling.logprobs) == (2, 5, True)
+    assert (read(body(n=3)).sequences, read(body(n=3)).sampling.logprobs) == (3, False)
+    assert (read(body(best_of=3)).n, read(body(best_of=3)).sequences) == (1, 3)
+    assert problems(body(n=3, best_of=2))[0].startswith("best_of=2 is less than n=3")
+    for streaming in (
+        {"stream": True},
+        {"output_formatter": "sse"},
+        {"output_formatter": "tgi", "stream": True},
+    ):
+        assert problems(body(best_of=2, **streaming))[0].startswith("best_of=2 cannot stream")
+    assert read(body(best_of=2, stream=True, output_formatter="json")).sequences == 2
+    assert problems(body(best_of=2), Features(logprobs=False)) == [
+        "best_of is not supported: this engine gives no log-probabilities."
+    ]
+
+
+def test_alternatives() -> None:
+    shown = read(body(top_n_tokens=3, details=True), features=EVERYTHING).sampling
+    assert (shown.top_logprobs, shown.logprobs) == (3, True)
+    assert read(body(top_n_tokens=3, stream=True), features=EVERYTHING).sampling.top_logprobs == 3
+    unseen = read(body(top_n_tokens=3), features=EVERYTHING)
+    assert unseen.sampling.top_logprobs == 0
+    assert unseen.warnings == ("top_n_tokens has no effect without details=true or streaming.",)
+    assert problems(body(top_n_tokens=21, details=True)) == [
+        "top_n_tokens=21 is not supported by this engine: it gives at most 20."
+    ]
+
+
+def test_details_of_the_prompt() -> None:
+    assert read(body(decoder_input_details=True, details=True), features=EVERYTHING).sampling.prompt_logprobs
+    unseen = read(body(decoder_input_details=True), features=EVERYTHING)
+    assert not unseen.sampling.prompt_logprobs
+    assert unseen.warnings == ("decoder_input_details has no effect without details=true.",)
+    assert problems(body(decoder_input_details=True, details=True), FEATURES) == [
+        "decoder_input_details is not supported: this engine gives no log-probabilities of the prompt."
+    ]
+    assert problems(body(decoder_input_details=True, stream=True)) == [
+        "decoder_input_details cannot stream; send stream=false."
+    ]
+
+
+def test_words_and_biases() -> None:
+    request = read(body(bad_sequences=["a", "b", "a"], logit_bias={"7": 1, "3": -2.5}), features=EVERYTHING)
+    assert (request.bad_sequences, request.sampling.logit_bias) == (("a", "b"), ((3, -2.5), (7, 1.0)))
+    assert problems(body(bad_sequences="a", logit_bias={"3": 1}), FEATURES) == [
+        "logit_bias is not supported: this engine cannot bias tokens.",
+        "bad_sequences is not supported: this engine cannot keep texts from coming.",
+    ]
+    assert problems(body(logit_bias={"49152": 1})) == [
+        "logit_bias has a token id of 49152 or more; the model has 49152 tokens."
+    ]
+    assert read(body(bad_sequences=[], logit_bias={})).warnings == ()
+
+
+def test_text_is_one_answer() -> None:
+    assert read(body(), accept="text/plain").output_format == "text"
+    assert not read(body(stream=True, output_formatter="text")).sampling.logprobs
+    for more in ({"details": True}, {"n": 2}):
+        assert problems(body(**more), accept="text/plain") == [
+            "The format text is one answer without anything else: leave out details, n and lists."
+        ]
+    assert problems('{"inputs": ["a"]}', accept="text/plain")
+
+
+def test_tgi() -> None:
+    tgi = Defaults(tgi_compat=True)
+    assert (read(body(), defaults=tgi).output_format, read(body(), defaults=tgi).details) == ("tgi", True)
+    assert not read(body(details=False), defaults=tgi).details
+    assert read(body(), defaults=tgi).sampling.logprobs
+
+
+def test_own_formats_of_the_operator_get_log_probabilities() -> None:
+    assert read(body(), defaults=Defaults(output_formatter="model:write")).sampling.logprobs
+
+
+def test_stops_that_stay() -> None:
+    assert read(body(stop="a", include_stop_str_in_output=True)).include_stop
+    assert not read(body(stop="a")).include_stop
 
 
 def test_a_body_may_be_a_bytearray() -> None:
