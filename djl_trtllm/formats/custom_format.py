@@ -56,13 +56,13 @@ class CustomResponse:
         self._running = [request.sequences] * len(request.prompts)
         number = next(_IDS)
         self._outputs = [
-            self._output(TextInput(number, request, prompt, formatter.function), prompt)
-            for prompt in request.prompts
+            self._output(place, prompt, TextInput(number, request, prompt, formatter.function))
+            for place, prompt in enumerate(request.prompts)
         ]
 
-    def _output(self, text_input: TextInput, prompt: Prompt) -> TextGenerationOutput:
+    def _output(self, place: int, prompt: Prompt, text_input: TextInput) -> TextGenerationOutput:
         def prompt_tokens() -> list[Token]:
-            logprobs = padded(self._prompt_logprobs.get(id(prompt)))
+            logprobs = padded(self._prompt_logprobs.get(place))
             return [*map(self.own, prompt.ids, logprobs)]
 
         return TextGenerationOutput(text_input, self._of, prompt_tokens)
@@ -103,7 +103,7 @@ class CustomResponse:
         """Take the end of a sequence; return what the formatter says."""
         output = self._outputs[place]
         if ending.prompt_logprobs is not None:
-            self._prompt_logprobs[id(ending.prompt)] = ending.prompt_logprobs
+            self._prompt_logprobs[place] = ending.prompt_logprobs
         self._running[place] -= 1
         output.finished = not self._running[place] or ending.error is not None
         if output.finished and self._of > 1:

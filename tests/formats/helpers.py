@@ -11,8 +11,19 @@ from djl_trtllm.formats.registry import Writers
 from djl_trtllm.formats.vocabulary import Vocabulary
 
 PROMPT = 'Say "hi"\n'
-TEXTS = {1: "Say", 2: "</s>", 3: ' "hi"', 4: "\n", 5: "a", 6: " b", 7: "é", 8: "<tool_call>", 9: "<|im_end|>"}
-SPECIAL = frozenset({2, 9})
+TEXTS = {
+    1: "Say",
+    2: "</s>",
+    3: ' "hi"',
+    4: "\n",
+    5: "a",
+    6: " b",
+    7: "é",
+    8: "<tool_call>",
+    9: "<|im_end|>",
+    10: "[ARGS]",
+}
+SPECIAL = frozenset({2, 9, 10})
 
 
 def token_text(token: int) -> str:

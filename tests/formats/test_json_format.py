@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from djl_trtllm.core import FinishReason, Prompt, SamplingParams
 from djl_trtllm.errors import EngineRestarting
 from djl_trtllm.formats.base import Piece
-from tests.formats.helpers import ending, failed, response, whole
+from tests.formats.helpers import SPECIAL, ending, failed, response, whole
 
 
 def test_golden_bytes() -> None:
@@ -126,4 +126,4 @@ def test_anything_is_valid_json(
             finite = math.isfinite(log_prob) and abs(log_prob) < 1e30
             shown = pytest.approx(log_prob, rel=1e-6, abs=1e-6) if finite else None
             expected = {"id": token_id, "text": token_text, "log_prob": shown}
-            assert token == expected | ({"special_token": True} if token_id in (2, 9) else {})
+            assert token == expected | ({"special_token": True} if token_id in SPECIAL else {})
