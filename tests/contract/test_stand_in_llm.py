@@ -122,9 +122,12 @@ def test_ends_stops_and_sampling(tmp_path: Path) -> None:
         cut = asyncio.run(run(module, llm, stop_token_ids=[stop]))
         kept = asyncio.run(run(module, llm, stop_token_ids=[stop], include_stop_str_in_output=True))
         ignored = asyncio.run(run(module, llm, end_id=stop, ignore_eos=True))
-        barred = asyncio.run(run(module, llm, bad_token_ids=[plain[0]]))
+        passed = asyncio.run(run(module, llm, bad_token_ids=[plain[0]]))
         drawn = asyncio.run(run(module, llm, temperature=0.7, seed=4, min_p=0.1))
         greedy = asyncio.run(run(module, llm, temperature=0.0, top_k=30))
+    with opened("1.2~", tmp_path, sampler_type="TRTLLMSampler") as (module, llm):
+        barred = asyncio.run(run(module, llm, bad_token_ids=[plain[0]]))
+    assert passed.token_ids == plain, "only the C++ sampler knows bad words"
     assert (ended.token_ids, ended.finish_reason, ended.stop_reason) == (plain[:5], "stop", None)
     assert (cut.token_ids, cut.finish_reason, cut.stop_reason) == (plain[:4], "stop", stop)
     assert (kept.token_ids, kept.stop_reason) == (plain[:5], stop)
@@ -265,7 +268,6 @@ def test_requests_that_are_refused(tmp_path: Path) -> None:
             (PROMPT, params(module, end_id=None), ValueError, "specify the end_id"),
             (PROMPT, params(module, stop="."), ValueError, "tokenizer"),
             (PROMPT, params(module, prompt_logprobs=1), ValueError, "prompt_logprobs"),
-            (PROMPT, params(module, logprobs=3), ValueError, "logprobs=1"),
             (PROMPT, {"max_tokens": 4}, TypeError, "SamplingParams"),
         ]
         for inputs, sampling, error, text in wrong:

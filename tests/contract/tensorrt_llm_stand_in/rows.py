@@ -21,12 +21,18 @@ _LLM_API = (
     "tensorrt_llm.llmapi.CompletionOutput",
     "tensorrt_llm.llmapi.ContextChunkingPolicy",
     "tensorrt_llm.llmapi.DynamicBatchConfig",
+    "tensorrt_llm.llmapi.GuidedDecodingParams",
     "tensorrt_llm.llmapi.KvCacheConfig",
     "tensorrt_llm.llmapi.RequestOutput",
     "tensorrt_llm.llmapi.SchedulerConfig",
 )
 COMPLETED = {"1.0~": "1.2~", "1.3-main-after-2026-07": "1.3.0rc3"}
 """Rows that say nothing of symbols which the LLM API cannot be used without, and the row that they are taken from."""
+
+_GUIDED = "tensorrt_llm.bindings.executor.GuidedDecoding"
+_UNREAD = ("0.16.0", "0.17~")
+"""Rows whose reader lost the constructors of the guided decoding types, which are chained to variables in
+bindings.cpp: the enums are nested there too, and the arguments are those of 1.x."""
 
 NO_SYMBOL = ("_source", "tensorrt_llm.kept", "tensorrt_llm.removed")
 
@@ -59,6 +65,8 @@ def minor(name: str) -> tuple[int, int]:
 def row(name: str) -> Row:
     """Return the entries of a row. Row 0.21~, of which little was read, is completed by what its neighbours share."""
     entries = {symbol: entry for symbol, entry in contract()[name].items() if symbol not in NO_SYMBOL}
+    if name in _UNREAD:
+        return _with_guides(entries)
     if name in COMPLETED:
         other = row(COMPLETED[name])
         if name == "1.3-main-after-2026-07":
@@ -67,6 +75,23 @@ def row(name: str) -> Row:
     if name != "0.21~":
         return entries
     return {**shared(row("0.17~"), row("1.0~")), **entries}
+
+
+def _with_guides(entries: Row) -> Row:
+    """Return the row with the types of guided decoding as bindings.cpp has them."""
+    module = _GUIDED.rpartition(".")[0]
+    nested = {
+        f"{_GUIDED}Config.GuidedDecodingBackend": entries[f"{module}.GuidedDecodingBackend"],
+        f"{_GUIDED}Params.GuideType": entries[f"{module}.GuideType"],
+    }
+    known = contract()["1.2~"]
+    classes = {symbol: known[symbol] for symbol in (f"{_GUIDED}Config", f"{_GUIDED}Params")}
+    kept = {
+        symbol: entry
+        for symbol, entry in entries.items()
+        if symbol not in (f"{module}.GuidedDecodingBackend", f"{module}.GuideType")
+    }
+    return {**kept, **classes, **nested}
 
 
 def _with_unstable(llm: Entry, older: Row) -> Entry:

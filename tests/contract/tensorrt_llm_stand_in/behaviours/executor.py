@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
-from tests.contract.tensorrt_llm_stand_in.behaviours import ranks, request_job
+from tests.contract.tensorrt_llm_stand_in.behaviours import guided, ranks, request_job
 from tests.contract.tensorrt_llm_stand_in.behaviours.checks import EXECUTOR as EXECUTOR_CHECKS
 from tests.contract.tensorrt_llm_stand_in.behaviours.checks import check, failed
 from tests.contract.tensorrt_llm_stand_in.behaviours.jobs import Job
@@ -64,7 +64,9 @@ class Executor:
             num_tokens=getattr(executor_config, "max_num_tokens", None),
             chunked=executor_config.enable_chunked_context,
         )
-        self._world = ranks.join(library, context.trip)
+        guides = _guides(executor_config)
+        self._vocabulary = guided.vocabulary(*guides, self._limits.vocab_size) if guides else None
+        self._world = ranks.join(library, context.trip, guides)
         self._shut = False
         if library.rank > 0:
             return
@@ -172,7 +174,7 @@ class Executor:
     def _job(self, job_id: int, request: Any) -> Job | None:
         client = getattr(request, "client_id", None)
         try:
-            made = request_job.job(request, job_id, self._limits, self._release)
+            made = request_job.job(request, job_id, self._limits, self._release, self._vocabulary)
         except request_job.Refused as error:
             self._mail.put(job_id, self._answers.error(job_id, str(error), client), final=True)
             return None
@@ -211,6 +213,12 @@ class Executor:
         self._must_be_open(what)
         if self._world.rank > 0:
             raise failed(f"Only the leader can {what} in leader mode (rank {self._world.rank})")
+
+
+def _guides(config: Any) -> tuple[list[str], str, list[int]] | None:
+    """Return what guided decoding is configured with."""
+    found = getattr(config, "guided_decoding_config", None)
+    return None if found is None else (found.encoded_vocab, found.tokenizer_str, found.stop_token_ids)
 
 
 def _check_parallel(config: Any, world: int) -> None:

@@ -25,7 +25,7 @@ TENSORS: dict[str, tuple[str, Shape]] = {
     "pad_id": ("int32", (1,)),
     "bad_words_list": ("int32", (1, 2, None)),
     "stop_words_list": ("int32", (1, 2, None)),
-    "embedding_bias": ("float32", (1, None)),
+    "embedding_bias": ("float", (1, None)),
     "temperature": ("float32", (1,)),
     "runtime_top_k": ("int32", (1,)),
     "runtime_top_p": ("float32", (1,)),
@@ -43,7 +43,7 @@ TENSORS: dict[str, tuple[str, Shape]] = {
     "lora_weights": ("float16", (None, None)),
     "lora_config": ("int32", (None, 3)),
 }
-"""Dtype and shape of each tensor; None is any length."""
+"""Dtype and shape of each tensor; None is any length, float the type of the engine's logits."""
 
 IN_A_MAP = {"request_output_len": "max_new_tokens", "len_penalty": "length_penalty"}
 """Names in a tensor map that differ from the attribute's."""
@@ -102,9 +102,11 @@ class InferenceRequest:
         if name not in self.tensors:
             return []
         ids, ends = self.tensors[name][0].tolist()
-        starts = [0, *ends]
-        words = [ids[start:end] for start, end in zip(starts, ends, strict=False) if end > 0]
-        if not words or any(not word for word in words):
+        told = [end for end in ends if end >= 0]
+        if ends[len(told) :] != [-1] * (len(ends) - len(told)) or not told or told[-1] > len(ids):
+            raise checks.failed(f"{name} has ends that do not fit its ids")
+        words = [ids[start:end] for start, end in zip([0, *told], told, strict=False)]
+        if any(not word or min(word) < 0 for word in words):
             raise checks.failed(f"{name} has an empty word")
         return words
 
@@ -142,7 +144,7 @@ class InferenceRequest:
             min_tokens=self.scalar("min_length") or 0,
             stop_words=self.words("stop_words_list"),
             bad_words=self.words("bad_words_list"),
-            bias=bias(None if biased is None else biased[0], limits.vocab_size),
+            bias=bias(None if biased is None else biased[0], limits.vocab_size, limits.logits_dtype),
             streaming=self.is_streaming,
             extra=self,
         )
@@ -155,7 +157,7 @@ def check_tensor(name: str, tensor: Any) -> None:
         raise TypeError(
             f"{name}: incompatible function arguments: {type(tensor).__name__} is no torch.Tensor"
         )
-    if str(tensor.dtype) != f"torch.{dtype}":
+    if str(tensor.dtype) != f"torch.{dtype}" and not (dtype == "float" and tensor.is_floating_point()):
         raise TypeError(f"{name} must be a torch.{dtype}, not {tensor.dtype}")
     if not _fits(tuple(tensor.shape), shape):
         raise checks.failed(f"Invalid shape for {name}: {list(tensor.shape)}, expected {list(shape)}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.contract.tensorrt_llm_stand_in.behaviours import tokens
+from tests.contract.tensorrt_llm_stand_in.behaviours.failures import StepFailed
 
 
 class End(enum.Enum):
@@ -53,7 +54,11 @@ class Strand:
 
 @dataclass(slots=True)
 class Job:
-    """A request. `max_tokens` is what is left after clipping; `extra` is whatever the front wants to find again."""
+    """A request. `max_tokens` is what is left after clipping; `extra` is whatever the front wants to find again.
+
+    `answer` is what a guide leaves: every token of it, the one that ends it included. `poison` is raised by the first
+    step that meets the request.
+    """
 
     id: int
     prompt: Sequence[int]
@@ -66,6 +71,8 @@ class Job:
     bad_words: Sequence[Sequence[int]] = ()
     bias: Mapping[int, float] = field(default_factory=dict)
     streaming: bool = False
+    answer: Sequence[int] | None = None
+    poison: StepFailed | None = None
     extra: Any = None
 
     @property
@@ -83,14 +90,31 @@ class Job:
         """A number of its own that decides which steps give two tokens and whether the last response is empty."""
         return self.strands[0].lanes[0].state
 
+    def _guided(self, lane: Lane, banned: set[int]) -> int:
+        """Return the one token that the guide allows. As in the library, where none is left the batch fails."""
+        answer = self.answer or ()
+        if len(lane.tokens) >= len(answer):
+            raise StepFailed(
+                "GrammarMatcher has terminated after accepting the stop token, but is trying to accept a new one",
+                fatal=False,
+            )
+        token = answer[len(lane.tokens)]
+        if token in banned or token in tokens.completing(lane.tokens, self.bad_words):
+            raise StepFailed("no token is left that the guide allows", fatal=False)
+        return token
+
     def extend(self, lane: Lane, drawn: int, vocab_size: int) -> None:
         """Give a lane that runs its next token, and its end if that was the last."""
+        if self.poison is not None:
+            raise self.poison
         banned = {token for token, bias in self.bias.items() if bias <= -10}
         if len(lane.tokens) < self.min_tokens:
             banned.add(self.end_id)
         forced = next((token for token, bias in self.bias.items() if bias >= 10), None)
+        if self.answer is not None:
+            forced = self._guided(lane, banned)
         token = tokens.choose(
-            drawn,
+            tokens.biased(drawn, self.bias),
             lane.tokens,
             vocab_size,
             banned=frozenset(banned),

@@ -19,6 +19,7 @@ class Limits:
     max_beam_width: int
     vocab_size: int
     tokens_per_block: int
+    logits_dtype: str = "float32"
     max_output_len: int | None = None
 
 
@@ -62,5 +63,6 @@ def limits(
         max_beam_width=beam_width,
         vocab_size=config["pretrained_config"]["vocab_size"],
         tokens_per_block=plugins.get("tokens_per_block") or 64,
+        logits_dtype=config["pretrained_config"].get("logits_dtype") or "float32",
         max_output_len=built.get("max_output_len"),
     )

@@ -11,7 +11,14 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
-from tests.contract.tensorrt_llm_stand_in.behaviours import llm_model, llm_sampling, main_guard
+from tests.contract.tensorrt_llm_stand_in.behaviours import (
+    guided,
+    llm_guided,
+    llm_model,
+    llm_sampling,
+    main_guard,
+)
+from tests.contract.tensorrt_llm_stand_in.behaviours.failures import StepFailed
 from tests.contract.tensorrt_llm_stand_in.behaviours.jobs import Job
 from tests.contract.tensorrt_llm_stand_in.behaviours.kv_cache import KvCache
 from tests.contract.tensorrt_llm_stand_in.behaviours.limits import limits
@@ -53,6 +60,7 @@ class LLM:
         self._library = library
         self._arguments = arguments
         self._model = self._load(model, arguments, library)
+        self._vocabulary = llm_guided.vocabulary(arguments, self._model.vocab_size)
         self._ids = count(1)
         self._outputs: dict[int, RequestOutput] = {}
         self._shut = False
@@ -87,6 +95,15 @@ class LLM:
         params = self._params(sampling_params)
         job_id = next(self._ids)
         error, wanted = self._length(prompt, params)
+        answer, poison = None, self._poison(params)
+        try:
+            answer = llm_guided.answer(params, self._vocabulary)
+        except guided.NoGrammar as wrong:
+            # Told to the request alone since 1.2; before, it ended the loop of the executor.
+            if self._library.minor >= (1, 2):
+                error = error or f"Guided decoding error: {wrong}"
+            else:
+                poison = StepFailed(str(wrong))
         made = llm_sampling.job(
             params,
             prompt,
@@ -95,6 +112,9 @@ class LLM:
             vocab_size=self._model.vocab_size,
             ends=self._model.ends,
             streaming=streaming,
+            bad_words=self._knows_bad_words,
+            answer=answer,
+            poison=poison,
         )
         if made.beam_width > self._model.max_beam_width:
             raise ValueError(
@@ -177,9 +197,25 @@ class LLM:
             raise ValueError(
                 "`prompt_logprobs` in sampling_params is not supported in the PyTorch backend yet"
             )
-        if (params.logprobs or 0) > 1:
+        if (params.logprobs or 0) > 1 and self._library.minor < (1, 1):
             raise ValueError(f"PyTorch backend currently only supports `logprobs=1`, got {params.logprobs}")
         return params
+
+    @property
+    def _old_sampler(self) -> bool:
+        """Whether the C++ sampler was asked for. The other one is the default."""
+        asked = self._arguments.get("enable_trtllm_sampler") or self._arguments.get("sampler_type")
+        return getattr(asked, "name", asked) in (True, "TRTLLMSampler")
+
+    @property
+    def _knows_bad_words(self) -> bool:
+        """The default sampler passes them over until the middle of 2026, between two candidates of 1.3."""
+        return self._old_sampler or self._library.row == "1.3-main-after-2026-07"
+
+    def _poison(self, params: Any) -> StepFailed | None:
+        """Whether a request would end the executor's loop: 1.0 was not shown to take a bias."""
+        biased = params.embedding_bias is not None and self._library.minor < (1, 1)
+        return StepFailed("Boolean value of Tensor with more than one value is ambiguous") if biased else None
 
     def _length(self, prompt: Sequence[int], params: Any) -> tuple[str | None, int]:
         """Return why the request fails, or how many tokens it may have."""
@@ -215,6 +251,8 @@ class LLM:
             params=params,
             outputs=outputs,
             grow=grow,
+            tops=0 if self._old_sampler else params.logprobs or 0,
+            vocab_size=self._model.vocab_size,
             abort=lambda: self._loop.cancel(job.id),
         )
         object.__setattr__(shell, "_behaviour", output)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.contract.tensorrt_llm_stand_in.behaviours import jobs
+from tests.contract.tensorrt_llm_stand_in.behaviours.failures import StepFailed
 from tests.contract.tensorrt_llm_stand_in.behaviours.registry import Context, behaviour
 from tests.contract.tensorrt_llm_stand_in.behaviours.request_job import bias
 
@@ -76,8 +77,14 @@ def job(
     vocab_size: int,
     ends: Sequence[int],
     streaming: bool,
+    bad_words: bool = True,
+    answer: Sequence[int] | None = None,
+    poison: StepFailed | None = None,
 ) -> jobs.Job:
-    """Return the job of a request; `ends` are the end ids of the model, for parameters without one."""
+    """Return the job of a request; `ends` are the end ids of the model, for parameters without one.
+
+    `bad_words`: whether the sampler knows them; `answer` and `poison` as those of a job.
+    """
     values = {name: getattr(params, name, None) for name in SAME}
     given = {name: getattr(params, name) for name in ("top_k", "top_p", "temperature")}
     width = max(params.n, params.best_of or 1) if params.use_beam_search else 1
@@ -102,7 +109,9 @@ def job(
         end_id=end_id,
         min_tokens=params.min_tokens or 0,
         stop_words=stops,
-        bad_words=words(params, "bad", "bad_token_ids"),
+        bad_words=words(params, "bad", "bad_token_ids") if bad_words else (),
         bias=bias(params.embedding_bias, vocab_size),
         streaming=streaming,
+        answer=answer,
+        poison=poison,
     )

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from tests.contract.tensorrt_llm_stand_in.behaviours.failures import StepFailed
 from tests.contract.tensorrt_llm_stand_in.behaviours.jobs import Job
-from tests.contract.tensorrt_llm_stand_in.behaviours.scheduler import News, Scheduler, StepFailed
+from tests.contract.tensorrt_llm_stand_in.behaviours.scheduler import News, Scheduler
 
 log = logging.getLogger("tensorrt_llm")
 

@@ -60,8 +60,10 @@ MODULES = (
     "quant_config",
     "executor",
     "gpt_manager",
+    "guided",
     "inference_request",
     "llm",
+    "llm_guided",
 )
 """Modules of this package with behaviours; those that do not exist are passed over."""
 

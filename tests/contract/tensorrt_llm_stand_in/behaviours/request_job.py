@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import Any
 
-from tests.contract.tensorrt_llm_stand_in.behaviours import checks, jobs, tokens
+from tests.contract.tensorrt_llm_stand_in.behaviours import checks, guided, jobs, tokens
+from tests.contract.tensorrt_llm_stand_in.behaviours.failures import StepFailed
 from tests.contract.tensorrt_llm_stand_in.behaviours.limits import Limits
 
 log = logging.getLogger("tensorrt_llm")
@@ -30,8 +32,14 @@ def given(of: Any, *names: str, default: Any = None) -> Any:
     return default
 
 
-def job(request: Any, job_id: int, limits: Limits, release: tuple[int, int]) -> jobs.Job:
-    """Return the job of a request. Raises `Refused`."""
+def job(
+    request: Any,
+    job_id: int,
+    limits: Limits,
+    release: tuple[int, int],
+    vocabulary: guided.Vocabulary | None = None,
+) -> jobs.Job:
+    """Return the job of a request; `vocabulary` is that of guided decoding. Raises `Refused`."""
     sampling = request.sampling_config
     checks.check({name: getattr(sampling, name, None) for name in checks.SAMPLING}, checks.SAMPLING)
     prompt = list(request.input_token_ids)
@@ -43,9 +51,24 @@ def job(request: Any, job_id: int, limits: Limits, release: tuple[int, int]) -> 
     sequences = sequences or given(sampling, "num_return_sequences", default=1)
     values = {"min_p" if name == "min_p" else name: getattr(sampling, name, None) for name in tokens.NEUTRAL}
     values["seed"] = given(sampling, "seed", "random_seed")
+    answer, poison = None, None
+    params = given(request, "guided_decoding_params")
+    if params is not None:
+        if vocabulary is None:
+            raise Refused(
+                "guided_decoding_params without a guided_decoding_config (the library passes them over)"
+            )
+        if width > 1:
+            raise Refused("guided decoding does not support beam search")
+        try:
+            answer = guided.answer(params.guide_type.name, params.guide, vocabulary)
+        except guided.NoGrammar as error:
+            poison = StepFailed(f"Encountered an error in forwardAsync function: {error}", fatal=False)
     return jobs.Job(
         id=job_id,
         prompt=prompt,
+        answer=answer,
+        poison=poison,
         max_tokens=clipped(prompt, given(request, "max_tokens", "max_new_tokens"), width, limits),
         strands=jobs.strands(prompt, values, beam_width=width, sequences=1 if width > 1 else sequences),
         beam_width=width,
@@ -53,7 +76,7 @@ def job(request: Any, job_id: int, limits: Limits, release: tuple[int, int]) -> 
         min_tokens=given(sampling, "min_tokens", "min_length", default=0),
         stop_words=given(request, "stop_words", default=()),
         bad_words=given(request, "bad_words", default=()),
-        bias=bias(given(request, "embedding_bias"), limits.vocab_size),
+        bias=bias(given(request, "embedding_bias"), limits.vocab_size, limits.logits_dtype),
         streaming=streaming,
         extra=request,
     )
@@ -86,12 +109,17 @@ def clipped(prompt: list[int], wanted: int, beam_width: int, limits: Limits) -> 
     return wanted
 
 
-def bias(tensor: Any, vocab_size: int) -> dict[int, float]:
-    """Return the biased ids of an `embedding_bias`. Raises `Refused` for a tensor of another shape."""
+def bias(tensor: Any, vocab_size: int, dtype: str = "float32") -> dict[int, float]:
+    """Return the biased ids of an `embedding_bias`. Raises `Refused` for a tensor of another shape or type.
+
+    The library wants the type of the logits (and later releases take float32 for float16 as well).
+    """
     if tensor is None:
         return {}
-    if tuple(tensor.shape) != (vocab_size,) or not tensor.is_floating_point():
+    if tuple(tensor.shape) != (vocab_size,) or str(tensor.dtype) != f"torch.{dtype}":
         raise Refused(
-            f"embedding_bias must be a float tensor of shape [{vocab_size}], got {tuple(tensor.shape)} {tensor.dtype}"
+            f"embedding_bias must be a {dtype} tensor of shape [{vocab_size}], got {tuple(tensor.shape)} {tensor.dtype}"
         )
+    if not all(math.isfinite(value) for value in tensor.tolist()):
+        raise Refused("embedding_bias has values that are no numbers")
     return {i: value for i, value in enumerate(tensor.tolist()) if abs(value) > BIASED}

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.contract.tensorrt_llm_stand_in.behaviours.jobs import End, Job, Lane, Strand
+from tests.contract.tensorrt_llm_stand_in.behaviours.llm_sampling import implied_greedy
 from tests.contract.tensorrt_llm_stand_in.behaviours.registry import Context, behaviour
+from tests.contract.tensorrt_llm_stand_in.behaviours.tokens import tops
 
+FILTERS = ("top_k", "top_p", "temperature")
 REASONS = {
     End.END_ID: "stop",
     End.STOP_WORDS: "stop",
@@ -78,14 +81,20 @@ class CompletionOutput:
     token_ids_diff = property(lambda self: self._tokens[self._before :])
     logprobs_diff = property(lambda self: self._logprobs[self._before :])
 
-    def take(self, news: tuple[list[int], list[float], End, Any], *, probs: bool, keep_stop: bool) -> None:
-        """Grow by the news; a stop word goes again unless it is kept."""
+    def take(
+        self,
+        news: tuple[list[int], list[float], End, Any],
+        *,
+        probs: Callable[[int, int, float], dict[int, Logprob]] | None,
+        keep_stop: bool,
+    ) -> None:
+        """Grow by the news; a stop word goes again unless it is kept. `probs` makes the entry of a token."""
         fresh, values, end, stopped = news
         self._before = len(self._tokens)
         self._tokens.extend(fresh)
-        if probs:
-            pairs = zip(fresh, values, strict=True)
-            self._logprobs.extend({token: Logprob(value, 1)} for token, value in pairs)
+        if probs is not None:
+            at = enumerate(zip(fresh, values, strict=True), self._before)
+            self._logprobs.extend(probs(number, token, value) for number, (token, value) in at)
         self._finish_reason = REASONS.get(end)
         if end is End.STOP_WORDS:
             self._stop_reason = stopped
@@ -106,11 +115,14 @@ class RequestOutput:
         outputs: list[Any],
         grow: list[CompletionOutput],
         abort: Callable[[], None],
+        tops: int = 0,
+        vocab_size: int = 0,
     ) -> None:
         self._shell = context.shell
         self._job, self._params = job, params
         self._outputs, self._grow = outputs, grow
         self._abort = abort
+        self._tops, self._vocab_size = tops, vocab_size
         self._done = False
         self._aborted = False
         self._sync: queue.Queue[Part] = queue.Queue()
@@ -198,6 +210,22 @@ class RequestOutput:
         for index, output in news.outputs.items():
             self._grow[index].take(
                 output,
-                probs=self._params.logprobs is not None,
+                probs=None if self._params.logprobs is None else self._entry,
                 keep_stop=self._params.include_stop_str_in_output,
             )
+
+    def _entry(self, position: int, token: int, value: float) -> dict[int, Logprob]:
+        """Return what is told of a position: the sampled token, and where they were asked for the likeliest ones.
+
+        In no order. What is drawn is sometimes none of the likeliest, and comes besides them. What a guide forbids has
+        no probability at all.
+        """
+        if self._tops <= 1:
+            return {token: Logprob(value, 1)}
+        drawn = not implied_greedy({name: getattr(self._params, name) for name in FILTERS})
+        best = not (drawn and position % 3 == 2)
+        found = tops(token, value, self._tops, self._vocab_size, best=best)
+        if self._job.answer is not None:
+            found = {t: v if t == token else float("-inf") for t, v in found.items()}
+        ranked = sorted(found, key=lambda one: -found[one])
+        return {one: Logprob(found[one], ranked.index(one) + 1) for one in sorted(found)}

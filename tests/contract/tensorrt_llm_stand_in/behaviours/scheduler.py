@@ -7,16 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from tests.contract.tensorrt_llm_stand_in.behaviours.failures import StepFailed
 from tests.contract.tensorrt_llm_stand_in.behaviours.jobs import End, Job, Strand
 from tests.contract.tensorrt_llm_stand_in.behaviours.kv_cache import KvCache
-
-
-class StepFailed(Exception):
-    """A step gave nothing: every request in flight ends with this text. `fatal`: nothing will ever run again."""
-
-    def __init__(self, text: str, *, fatal: bool = True) -> None:
-        super().__init__(text)
-        self.fatal = fatal
 
 
 class World(Protocol):

@@ -99,16 +99,35 @@ def choose(
     """Make a token of `drawn`: none of `banned`, none that would complete one of `bad_words`."""
     if forced is not None:
         return forced
-    forbidden = set(banned)
-    for word in bad_words:
-        head = list(word[:-1])
-        if not head or list(generated[-len(head) :]) == head:
-            forbidden.add(word[-1])
+    forbidden = banned | completing(generated, bad_words)
     for attempt in range(64):
         token = SPECIAL + mix((drawn + attempt) & MASK) % (vocab_size - SPECIAL)
         if token not in forbidden:
             return token
     return next(t for t in range(vocab_size) if t not in forbidden)
+
+
+def completing(generated: Sequence[int], bad_words: Sequence[Sequence[int]]) -> frozenset[int]:
+    """Return the tokens that would complete a bad word."""
+    heads = ((list(word[:-1]), word[-1]) for word in bad_words)
+    return frozenset(last for head, last in heads if not head or list(generated[-len(head) :]) == head)
+
+
+def biased(drawn: int, bias: Mapping[int, float]) -> int:
+    """Return other bits where a bias neither bans nor forces: it changes what comes, always in the same way."""
+    weak = tuple(sorted((token, round(value, 3)) for token, value in bias.items() if abs(value) < 10))
+    return mix(drawn ^ state([], (("bias", weak),))) if weak else drawn
+
+
+def tops(token: int, value: float, number: int, vocab_size: int, *, best: bool) -> dict[int, float]:
+    """Return the `number` likeliest tokens of a position besides others, with `token` among them or after them."""
+    others = [t for t in range(token + 1, token + 2 + number + SPECIAL) if t % vocab_size >= SPECIAL]
+    near = {
+        other % vocab_size: value - 0.125 * (n + 1) if best else value / 2 ** (n + 1)
+        for n, other in enumerate(others)
+    }
+    kept = dict(list(near.items())[: number - 1 if best else number])
+    return {**kept, token: value}
 
 
 def log_prob(token: int, beam: int = 0) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tests.contract.tensorrt_llm_stand_in.behaviours import tokens
-from tests.contract.tensorrt_llm_stand_in.behaviours.scheduler import StepFailed
+from tests.contract.tensorrt_llm_stand_in.behaviours.failures import StepFailed
 from tests.contract.tensorrt_llm_stand_in.behaviours.wire import PeerGone, Wire
 
 Wanted = Sequence[tuple[int, int]]
