@@ -23,7 +23,7 @@ class EngineFacts:
     """One engine directory. Lengths in tokens, `max_batch_size` in sequences; None where the file does not say.
 
     `max_seq_len` is what prompt and output may have together. `version` is None for engines of before 0.8;
-    `plugins` is `plugin_config` as it stands there.
+    `plugins` is `plugin_config` as it stands there. `logits_dtype` is what the library's own is where nothing is said.
     """
 
     path: Path
@@ -43,6 +43,7 @@ class EngineFacts:
     cp_size: int = 1
     max_position_embeddings: int | None = None
     plugins: Mapping[str, object] = field(default_factory=dict)
+    logits_dtype: str = "float32"
 
     @property
     def tokens_per_block(self) -> int | None:
@@ -119,6 +120,7 @@ def _unified(
         cp_size=cp,
         max_position_embeddings=fields.optional(model, "max_position_embeddings"),
         plugins=_mapping(build.get("plugin_config")),
+        logits_dtype=str(model.get("logits_dtype") or "float32"),
     )
 
 

@@ -8,10 +8,12 @@ import threading
 import time
 from collections.abc import Sequence as Items
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from djl_trtllm.core import CompiledModel, EngineRequest, Features, SamplingParams, Team, TokenChunk
-from djl_trtllm.engines.trtllm import load_errors, openings
+from djl_trtllm.core import CompiledModel, EngineRequest, SamplingParams, Team, TokenChunk
+from djl_trtllm.engines.guides import GuideChecker
+from djl_trtllm.engines.guides.vocabulary import Vocabulary
+from djl_trtllm.engines.trtllm import answers, guided, load_errors, openings
 from djl_trtllm.engines.trtllm.executor_config import executor_config
 from djl_trtllm.engines.trtllm.executor_stats import ExecutorStats, Load
 from djl_trtllm.engines.trtllm.flight import Flight, broke
@@ -36,15 +38,18 @@ WAIT = datetime.timedelta(milliseconds=50)
 _SHUTDOWN_SECONDS = 10.0
 
 
-def construct(model: CompiledModel, opening: Opening, team: Team) -> Any:
-    """Open this rank's engine. Blocks until it is loaded and its KV cache allocated. Raises `LoadError`."""
+def construct(model: CompiledModel, opening: Opening, team: Team, tokens: Vocabulary | None = None) -> Any:
+    """Open this rank's engine. Blocks until it is loaded and its KV cache allocated. Raises `LoadError`.
+
+    `tokens` are those for guides: rank 0's, on every rank.
+    """
     import tensorrt_llm.bindings.executor as bindings
 
     try:
         return bindings.Executor(
             model_path=model.path,
             model_type=bindings.ModelType.DECODER_ONLY,
-            executor_config=executor_config(bindings, opening.places, team, len(devices())),
+            executor_config=executor_config(bindings, opening.places, team, len(devices()), tokens),
         )
     except Exception as error:
         raise load_errors.load_error(error, model.origin) from error
@@ -54,9 +59,18 @@ class ExecutorManager:
     """A `Manager`: opens the executor, gives it requests, and reads its responses in one thread."""
 
     def __init__(
-        self, model: CompiledModel, options: Options, team: Team, ends: Ends, *, again: bool
+        self,
+        model: CompiledModel,
+        options: Options,
+        team: Team,
+        ends: Ends,
+        guides: GuideChecker,
+        *,
+        again: bool,
     ) -> None:
         self._model = model
+        self._guides = guides
+        self._tokens: Vocabulary | None = None
         self._options = options
         self._team = team
         self._ends = ends
@@ -74,7 +88,7 @@ class ExecutorManager:
 
         facts, places = self._opening.facts, self._opening.places
         width = places.get("ExecutorConfig", {}).get("max_beam_width", 1)
-        self._maker = RequestMaker(bindings, self._ends, facts.vocab_size)
+        self._maker = RequestMaker(bindings, self._ends, facts.vocab_size, facts.logits_dtype)
         self._reader = Reader(bindings, flight)
         self._stats = ExecutorStats(width)
         self._verdicts = Verdicts(flight, self._ask)
@@ -87,7 +101,10 @@ class ExecutorManager:
         )
         self._thread = threading.Thread(target=self._await, name="trtllm-responses", daemon=True)
         self._thread.start()
-        return Opened(found, Features(min_p=self._maker.min_p, beam_width=width), self._ends)
+        features = answers.of_executor(
+            self._opening.release, width, min_p=self._maker.min_p, guided=self._tokens is not None
+        )
+        return Opened(found, features, self._ends)
 
     def prepare(self, request: EngineRequest) -> Any:
         """Make the library's request."""
@@ -127,7 +144,17 @@ class ExecutorManager:
 
     def _construct(self) -> None:
         self._opening = Opening.of(self._model, self._options, self._team)
-        self._executor = construct(self._model, self._opening, self._team)
+        self._tokens = shared_tokens(self._team, self._tokens_for_guides())
+        if self._tokens is not None:
+            self._guides.start(self._tokens)
+        self._executor = construct(self._model, self._opening, self._team, self._tokens)
+
+    def _tokens_for_guides(self) -> Vocabulary | None:
+        facts, places = self._opening.facts, self._opening.places
+        beams = places.get("ExecutorConfig", {}).get("max_beam_width", 1)
+        if beams > 1 or not answers.may_guide(self._opening.release):
+            return None
+        return guided.tokens(self._model, self._options, self._ends, facts.vocab_size)
 
     def _warm_up(self) -> None:
         """Run one short request: memory and kernels that are only made then are found wanting now."""
@@ -203,6 +230,11 @@ class ExecutorManager:
             for response in responses if self._verdicts.asked is not None else ():
                 if response.request_id == self._verdicts.asked and _last(response):
                     self._verdicts.hear(failed=response.has_error())
+
+
+def shared_tokens(team: Team, mine: Vocabulary | None) -> Vocabulary | None:
+    """Return rank 0's tokens on every rank: only there is the tokenizer sure to be in the form that is read."""
+    return cast("Vocabulary | None", team.share(mine))
 
 
 def _last(response: Any) -> bool:

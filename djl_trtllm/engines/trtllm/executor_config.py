@@ -8,7 +8,8 @@ from types import ModuleType
 from typing import Any
 
 from djl_trtllm.core import Team
-from djl_trtllm.engines.trtllm import kv_size
+from djl_trtllm.engines.guides.vocabulary import Vocabulary
+from djl_trtllm.engines.trtllm import guided, kv_size
 from djl_trtllm.engines.trtllm.engine_files import EngineFacts
 from djl_trtllm.engines.trtllm.resolved import Resolved
 
@@ -60,15 +61,20 @@ def fitted(resolved: Resolved, facts: EngineFacts) -> tuple[Places, list[str]]:
     return places, notes
 
 
-def executor_config(bindings: ModuleType | Any, places: Places, team: Team, gpus: int) -> Any:
+def executor_config(
+    bindings: ModuleType | Any, places: Places, team: Team, gpus: int, tokens: Vocabulary | None = None
+) -> Any:
     """Make the ExecutorConfig of one rank; `gpus` are those this machine shows, 0 where that is unknown.
 
-    `bindings` is `tensorrt_llm.bindings.executor`. Every rank makes the same.
+    `bindings` is `tensorrt_llm.bindings.executor`. Every rank makes the same. `tokens` are for guides, where there are
+    to be any.
     """
     arguments = dict(places.get("ExecutorConfig", {}))
     for place, argument in _PARTS.items():
         if places.get(place):
             arguments[argument] = getattr(bindings, place)(**members(bindings, places[place]))
+    if tokens is not None:
+        arguments["guided_decoding_config"] = guided.config(bindings, tokens)
     if team.size > 1:
         ranks = list(range(team.size))
         arguments["parallel_config"] = bindings.ParallelConfig(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from djl_trtllm.core import CompiledModel, Team
 from djl_trtllm.engines.base import Follower
 from djl_trtllm.engines.trtllm import openings
-from djl_trtllm.engines.trtllm.executor import construct
+from djl_trtllm.engines.trtllm.executor import construct, shared_tokens
 from djl_trtllm.engines.trtllm.openings import Opening
 from djl_trtllm.engines.trtllm.versions import installed
 from djl_trtllm.errors import RankError
@@ -53,4 +53,5 @@ class ExecutorFollower:
 
     def _construct(self) -> None:
         opening = Opening.of(self._model, self._options, self._team)
-        self._executor = construct(self._model, opening, self._team)
+        tokens = shared_tokens(self._team, None)
+        self._executor = construct(self._model, opening, self._team, tokens)

@@ -14,8 +14,8 @@ from collections.abc import Sequence as Items
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from djl_trtllm.core import CompiledModel, EngineRequest, Features, SamplingParams, Team, TokenChunk
-from djl_trtllm.engines.trtllm import load_errors, openings
+from djl_trtllm.core import CompiledModel, EngineRequest, SamplingParams, Team, TokenChunk
+from djl_trtllm.engines.trtllm import answers, load_errors, openings
 from djl_trtllm.engines.trtllm.executor_config import members
 from djl_trtllm.engines.trtllm.executor_stats import Load, usable_tokens
 from djl_trtllm.engines.trtllm.flight import Flight
@@ -122,11 +122,11 @@ class GptManagerManager:
         self._warm_up()
         found = limits(facts, self._model, self._options, places, self._opening.release, self._kv_tokens())
         self._served = True
-        return Opened(found, Features(min_p=False, beam_width=self._width), self._ends)
+        return Opened(found, answers.of_gpt_manager(self._width), self._ends)
 
     def prepare(self, request: EngineRequest) -> Plain:
         """Return the plain values of a request."""
-        return plain(request, self._ends, self._vocab_size)
+        return plain(request, self._ends, self._vocab_size, self._opening.facts.logits_dtype)
 
     def enqueue(self, sequences: Items[Sequence], prepared: Items[Plain]) -> list[TokenChunk]:
         """Put requests where the manager fetches them; the caller holds the flight's lock."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import accumulate
 from typing import Any
 
 from djl_trtllm.core import EngineRequest
+from djl_trtllm.engines.trtllm import bias
 from djl_trtllm.engines.trtllm.requests import SEED_BITS, drawing, penalties
 from djl_trtllm.engines.trtllm.sequences import Ends
 
@@ -17,9 +19,11 @@ def _one(value: Any) -> Any:
     return [value]
 
 
-def _words(tokens: list[int]) -> Any:
-    """One word a token: their ids, and where each word ends."""
-    return [[tokens, list(range(1, len(tokens) + 1))]]
+def _words(words: list[list[int]]) -> Any:
+    """Two rows of one length: the ids of all words, and where each word ends, with -1 for what is left of the row."""
+    ids = [token for word in words for token in word]
+    ends = list(accumulate(len(word) for word in words))
+    return [[ids, ends + [-1] * (len(ids) - len(ends))]]
 
 
 _TENSORS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
@@ -29,6 +33,7 @@ _TENSORS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "end_id": ("int32", _one),
     "pad_id": ("int32", _one),
     "stop_words_list": ("int32", _words),
+    "bad_words_list": ("int32", _words),
     "min_length": ("int32", _one),
     "runtime_top_k": ("int32", _one),
     "runtime_top_p": ("float32", _one),
@@ -40,10 +45,12 @@ _TENSORS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "length_penalty": ("float32", _one),
     "return_log_probs": ("bool", _one),
 }
-"""dtype and shape of each tensor: [1], [1, n] for ids, [1, 1] for the length, [1, 2, n] for words (0.8.0's docs)."""
+"""dtype and shape of each tensor: [1], [1, n] for ids, [1, 1] for the length, [1, 2, n] for words (0.8.0's docs).
+
+A bias is [1, vocabulary], of the logits' dtype."""
 
 
-def plain(request: EngineRequest, ends: Ends, vocab_size: int) -> Plain:
+def plain(request: EngineRequest, ends: Ends, vocab_size: int, logits_dtype: str = "float32") -> Plain:
     """Return the values of a request, JSON-like, so that other ranks can be told."""
     s = request.sampling
     values: dict[str, Any] = {
@@ -57,7 +64,11 @@ def plain(request: EngineRequest, ends: Ends, vocab_size: int) -> Plain:
     if ends.ids:
         values["pad_id"] = ends.first
     if ends.others and not s.ignore_eos and not s.min_new_tokens:
-        values["stop_words_list"] = list(ends.others)
+        values["stop_words_list"] = [[token] for token in ends.others]
+    if s.bad_words:
+        values["bad_words_list"] = [list(word) for word in s.bad_words]
+    if s.logit_bias:
+        values["embedding_bias"] = (s.logit_bias, vocab_size, logits_dtype)
     if s.min_new_tokens:
         values["min_length"] = s.min_new_tokens
     if s.logprobs:
@@ -85,6 +96,8 @@ def inference_request(bindings: Any, handle: int, values: Plain) -> Any:
     for name, value in values.items():
         if name == "is_streaming":
             request.is_streaming = value
+        elif name == "embedding_bias":
+            request.embedding_bias = bias.tensor(*value).unsqueeze(0)
         else:
             dtype, shaped = _TENSORS[name]
             setattr(request, name, torch.tensor(shaped(value), dtype=getattr(torch, dtype)))

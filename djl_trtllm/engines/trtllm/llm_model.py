@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from djl_trtllm.core import Checkpoint, CompiledModel, Limit, Limits
+from djl_trtllm.core import Checkpoint, CompiledModel, Features, Limit, Limits
 from djl_trtllm.engines.end_ids import end_ids
+from djl_trtllm.engines.guides.vocabulary import Vocabulary
+from djl_trtllm.engines.trtllm import answers, guided
 from djl_trtllm.engines.trtllm.resolved import Resolved
 from djl_trtllm.engines.trtllm.sequences import Ends
 from djl_trtllm.engines.trtllm.versions import Release
@@ -29,11 +31,16 @@ knows them, and the other one goes (pull requests 6216, 6831, 11938 and 18232 of
 
 @dataclass(frozen=True, slots=True)
 class LlmModel:
-    """A checkpoint for the LLM API. `arguments` are those of `LLM(...)` besides its configuration objects."""
+    """A checkpoint for the LLM API. `arguments` are those of `LLM(...)` besides its configuration objects.
+
+    `tokens` are there where answers are to be bound to guides.
+    """
 
     origin: str
     ends: Ends
     limits: Limits
+    features: Features
+    tokens: Vocabulary | None
     beams: int
     arguments: Mapping[str, object]
     kv_cache: Mapping[str, object]
@@ -55,15 +62,33 @@ def describe(model: CompiledModel, options: Options, release: Release, resolved:
     beams = options.max_beam_width
     if beams > 1:
         arguments["disable_overlap_scheduler"] = True  # beam search does not go with it (docs of 1.0 and 1.2)
+    ends, limits = Ends(end_ids(model)), _limits(source, options, arguments)
+    tokens = _tokens(model, options, ends, limits.vocab_size.value) if beams == 1 else None
     return LlmModel(
         origin=model.origin,
-        ends=Ends(end_ids(model)),
-        limits=_limits(source, options, arguments),
+        ends=ends,
+        limits=limits,
+        features=answers.of_llm_api(release, beams, guided=tokens is not None),
+        tokens=tokens,
         beams=beams,
         arguments=arguments,
         kv_cache=resolved.at("LLM.KvCacheConfig"),
         scheduler=resolved.at("LLM.SchedulerConfig"),
     )
+
+
+def without_guides(model: LlmModel) -> LlmModel:
+    """Return the model as it is served where the library cannot bind answers to guides."""
+    return replace(model, tokens=None, features=replace(model.features, guides=frozenset()))
+
+
+def _tokens(model: CompiledModel, options: Options, ends: Ends, size: int) -> Vocabulary | None:
+    """Return the tokens for guides. The library lines them up by itself, so that a gap would move all that follow."""
+    found = guided.tokens(model, options, ends, size)
+    if found is not None and not (found.whole and ends.first in found.stops):
+        guided.say_without("the ids of the tokenizer have gaps, or are not those of the model")
+        return None
+    return found
 
 
 def read(model: CompiledModel) -> Checkpoint:

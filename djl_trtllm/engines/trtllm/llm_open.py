@@ -6,6 +6,7 @@ import logging
 import threading
 from typing import Any
 
+from djl_trtllm.engines.guides.vocabulary import Vocabulary
 from djl_trtllm.engines.trtllm.llm_model import LlmModel
 from djl_trtllm.engines.trtllm.load_errors import load_error
 
@@ -25,13 +26,35 @@ def open_llm(model: LlmModel) -> Any:
         scheduler["capacity_scheduler_policy"] = getattr(CapacitySchedulerPolicy, policy)
     try:
         return LLM(
-            **model.arguments,
+            **{**model.arguments, **guiding(model)},
             kv_cache_config=KvCacheConfig(**model.kv_cache),
             scheduler_config=SchedulerConfig(**scheduler),
         )
     except Exception as error:
         logger.exception("TensorRT-LLM could not load %s.", model.origin)
         raise load_error(error, model.origin) from error
+
+
+def guiding(model: LlmModel) -> dict[str, Any]:
+    """Return the arguments that guides need, which take the place of others: the library wants a tokenizer for them.
+
+    It is made of the tokenizer.json that serving uses, with the end token that requests are ended by.
+    """
+    if model.tokens is None:
+        return {}
+    return {
+        "skip_tokenizer_init": False,
+        "tokenizer": _tokenizer(model.tokens, model.ends.first),
+        "guided_decoding_backend": "xgrammar",
+    }
+
+
+def _tokenizer(known: Vocabulary, end: int) -> Any:
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer.from_str(known.tokenizer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=known.tokens[end])
 
 
 def close_llm(llm: Any, origin: str) -> None:

@@ -16,18 +16,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from djl_trtllm.core import EngineRequest, EngineStats, Features, Guide, Inbox, Limits, TokenChunk
-from djl_trtllm.engines.admission import refusal, unenforced
+from djl_trtllm.core import Alternatives, EngineRequest, EngineStats, Guide, Inbox, Limits, TokenChunk
+from djl_trtllm.engines.admission import unenforced
 from djl_trtllm.engines.base import EngineClosedError
+from djl_trtllm.engines.guides import GuideChecker
 from djl_trtllm.engines.trtllm import llm_logprobs
+from djl_trtllm.engines.trtllm.admission import refusal
 from djl_trtllm.engines.trtllm.flight import Flight, broke
-from djl_trtllm.engines.trtllm.llm_model import LlmModel
+from djl_trtllm.engines.trtllm.guided import effective
+from djl_trtllm.engines.trtllm.llm_model import LlmModel, without_guides
 from djl_trtllm.engines.trtllm.llm_open import close_llm, open_llm
-from djl_trtllm.engines.trtllm.llm_sampling import sampling_values
-from djl_trtllm.engines.trtllm.load_errors import one_line
+from djl_trtllm.engines.trtllm.llm_sampling import GUIDES, sampling_values
+from djl_trtllm.engines.trtllm.load_errors import of_guides, one_line
 from djl_trtllm.engines.trtllm.sequences import Reason
 from djl_trtllm.engines.trtllm.sequences import Sequence as Running
-from djl_trtllm.errors import DjlTrtllmError, GenerationFailed
+from djl_trtllm.errors import DjlTrtllmError, GenerationFailed, InvalidRequest, LoadError
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +40,9 @@ _REFUSALS = (ValueError, TypeError, NotImplementedError, AssertionError)
 
 _REQUEST_ERROR = "RequestError"
 """The class of what an answer raises when its request failed. Any other (CppExecutorError) is not the request's own."""
+
+_GUIDE_ERROR = "guided decoding error"
+"""How the message begins of a request that failed alone because of its guide (1.2 and later, pull request 9078)."""
 
 _GRACE = 5.0
 
@@ -49,6 +55,7 @@ class _News:
     tokens: Sequence[int]
     logprobs: Sequence[float] | None = None
     end: Reason | DjlTrtllmError | None = None
+    tops: Sequence[Alternatives] | None = None
 
     def chunk(self) -> TokenChunk | None:
         """Return the chunk for it; None where there is nothing to say, or the client has had its ending."""
@@ -57,20 +64,22 @@ class _News:
         if isinstance(self.end, DjlTrtllmError):
             return self.running.failed(self.end)
         if self.end is None:
-            return self.running.more(self.tokens, self.logprobs)
-        return self.running.end(self.tokens, self.logprobs, self.end)
+            return self.running.more(self.tokens, self.logprobs, self.tops)
+        return self.running.end(self.tokens, self.logprobs, self.end, self.tops)
 
 
 class LLMEngine:
     """One `tensorrt_llm.LLM`. Made by the runtime; opened once."""
 
-    def __init__(self, model: LlmModel, stall_timeout: float) -> None:
-        self.features = Features(logprobs=True, min_p=True, beam_width=model.beams)
+    def __init__(self, model: LlmModel, stall_timeout: float, guides: GuideChecker) -> None:
+        self.features = model.features
         self._model = model
+        self._guides = guides
         self._stall = stall_timeout
         self._flight = Flight()
         self._llm: Any = None
         self._sampling_params: Any = None
+        self._guided_params: Any = None
         self._outputs: dict[int, Any] = {}
         self._tasks: set[asyncio.Task[None]] = set()  # held, or they may be collected while they run
         self._news: list[_News] = []
@@ -89,13 +98,18 @@ class LLMEngine:
         """Load the model in the library's workers. Raises `LoadError`."""
         self._flight.begin(inbox)
         began = time.monotonic()
+        if self._model.tokens is not None:
+            self._guides.start(self._model.tokens)
         try:
-            self._llm = open_llm(self._model)
+            self._llm = self._load()
             from tensorrt_llm import SamplingParams
+            from tensorrt_llm.llmapi import GuidedDecodingParams
 
             self._sampling_params = SamplingParams
+            self._guided_params = GuidedDecodingParams
         except BaseException:
             self._flight.close()
+            self._guides.close()
             raise
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, args=(self._loop,), name="llm-api", daemon=True)
@@ -103,19 +117,32 @@ class LLMEngine:
         self._flight.serve()
         logger.info("the LLM API runs %s: ready in %.1f s", self._model.origin, time.monotonic() - began)
 
+    def _load(self) -> Any:
+        try:
+            return open_llm(self._model)
+        except LoadError as error:
+            # Some candidates of 1.0 have no guides with the overlap scheduler (pull request 6000); they say so at once.
+            if self._model.tokens is None or not of_guides(str(error)):
+                raise
+            logger.warning("TensorRT-LLM cannot bind answers to guides here, and serves without: %s", error)
+            self._model = without_guides(self._model)
+            self.features = self._model.features
+            return open_llm(self._model)
+
     def check(self, guide: Guide) -> None:
-        """Refuse what cannot be enforced."""
+        """Refuse what cannot be enforced: before 1.2 it would end the library's loop."""
         error = unenforced(guide, self.features)
         if error is not None:
             raise error
+        self._guides.check(guide)
 
     def submit(self, requests: Sequence[EngineRequest]) -> None:
         """Check the requests and hand those that can run to the event loop in one go."""
         limits, flight = self.limits, self._flight
         chunks: list[TokenChunk] = []
         taken: list[tuple[EngineRequest, Running]] = []
-        for request in requests:
-            error = refusal(request, limits, self.features)
+        for request in map(effective, requests):
+            error = refusal(request, limits, self.features, single_words=True)
             if error is not None:
                 chunks.append(TokenChunk(request.id, error=error))
             else:
@@ -148,7 +175,9 @@ class LLMEngine:
 
     def close(self) -> None:
         """End everything in flight as cancelled, then the library's workers."""
-        if not self._flight.close() or self._loop is None or self._thread is None:
+        closing = self._flight.close()
+        self._guides.close()
+        if not closing or self._loop is None or self._thread is None:
             return
         with suppress(RuntimeError):  # its loop has ended by itself
             self._call(self._stop)
@@ -198,10 +227,13 @@ class LLMEngine:
     async def _follow(self, request: EngineRequest, running: Running) -> None:
         try:
             values = sampling_values(request, self._model.ends, self._model.limits.vocab_size.value)
+            if request.guide is not None:
+                guide = {GUIDES[request.guide.kind]: request.guide.text}
+                values["guided_decoding"] = self._guided_params(**guide)
             # Beams change their past until the last step, so there is nothing to stream.
             output = self._ask(request.prompt_ids, values, streaming=running.beams == 1)
         except _REFUSALS as error:
-            logger.error("The engine refused request %d: %s", running.id, one_line(error))
+            logger.error("The engine refused request %d: %s", running.id, _said(running, error))
             refused = GenerationFailed("The engine does not take this request.")
             self._tell(_News(running, [], end=refused))
             return
@@ -212,7 +244,8 @@ class LLMEngine:
             ids, told_logprobs = best.token_ids, best.logprobs if running.logprobs else None
             end = _REASONS.get(best.finish_reason, Reason.UNTOLD) if step.finished else None
             logprobs = llm_logprobs.values(told_logprobs, ids, told)
-            self._tell(_News(running, list(ids[told:]), logprobs, end))
+            tops = llm_logprobs.tops(best.logprobs, told, running.tops) if running.tops else None
+            self._tell(_News(running, list(ids[told:]), logprobs, end, tops))
             told = max(told, len(ids))
             if step.finished:
                 return
@@ -224,8 +257,12 @@ class LLMEngine:
         return self._llm.generate_async(inputs=list(prompt), sampling_params=params, streaming=streaming)
 
     def _suspect(self, running: Running, error: Exception) -> None:
-        """Find out whether a failed request failed alone: the library says so neither way."""
-        logger.error("Request %d failed: %s: %s", running.id, type(error).__name__, one_line(error))
+        """Find out whether a failed request failed alone: the library says so only of guides, neither way of others."""
+        logger.error("Request %d failed: %s: %s", running.id, type(error).__name__, _said(running, error))
+        if running.guided and _GUIDE_ERROR in str(error).lower():
+            wrong = InvalidRequest("The engine cannot bind an answer to this guide; make it simpler.")
+            self._tell(_News(running, [], end=wrong))
+            return
         self._suspects.append(running)
         if len(self._suspects) == 1:
             self._hold(asyncio.get_running_loop().create_task(self._probe()))
@@ -247,7 +284,8 @@ class LLMEngine:
 
     def _break(self, error: Exception) -> None:
         self._flush()
-        self._flight.breaks(f"{type(error).__name__}: {one_line(error)}")
+        said = "a guide could not be enforced" if of_guides(str(error)) else one_line(error)
+        self._flight.breaks(f"{type(error).__name__}: {said}")
 
     def _hold(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
@@ -302,3 +340,8 @@ class LLMEngine:
             if stuck:
                 self._flight.breaks(f"no progress for {quiet:.0f} s (stall_timeout={self._stall:.0f})")
                 return
+
+
+def _said(running: Running, error: Exception) -> str:
+    """Return what an error says, for the log: what it says of a guide quotes the client's."""
+    return "see its guide" if running.guided else one_line(error)

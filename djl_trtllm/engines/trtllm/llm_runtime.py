@@ -61,11 +61,13 @@ class TensorRTLLMPyTorch:
 
     def engine(self, model: CompiledModel, options: Options, team: Team) -> Engine:  # noqa: ARG002
         """Make the engine for a checkpoint; `open` loads it."""
+        from djl_trtllm.engines.guides import GuideChecker
         from djl_trtllm.engines.trtllm.llm_run import LLMEngine
 
         release = _release()
         described = llm_model.describe(model, options, release, _resolve(model, options, release))
-        return LLMEngine(described, float(options.stall_timeout))
+        guides = GuideChecker(options.guide_max_bytes.bytes, options.guide_timeout)
+        return LLMEngine(described, float(options.stall_timeout), guides)
 
     def follower(self, model: CompiledModel, options: Options, team: Team) -> Follower:  # noqa: ARG002
         """Refuse: one process runs the model."""

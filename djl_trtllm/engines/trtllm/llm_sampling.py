@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from djl_trtllm.core import EngineRequest
+from djl_trtllm.core import EngineRequest, GuideKind
+from djl_trtllm.engines.trtllm import bias
 from djl_trtllm.engines.trtllm.requests import SEED_BITS, drawing, penalties
 from djl_trtllm.engines.trtllm.sequences import Ends
+
+GUIDES: Mapping[GuideKind, str] = {
+    GuideKind.JSON: "json",
+    GuideKind.REGEX: "regex",
+    GuideKind.GRAMMAR: "grammar",
+}
+"""The argument of `llmapi.GuidedDecodingParams` for each kind."""
 
 
 def sampling_values(request: EngineRequest, ends: Ends, vocab_size: int) -> dict[str, Any]:
@@ -30,8 +39,12 @@ def sampling_values(request: EngineRequest, ends: Ends, vocab_size: int) -> dict
         values["stop_token_ids"] = list(ends.others)
     if s.min_new_tokens:
         values["min_tokens"] = s.min_new_tokens
-    if s.logprobs:
-        values["logprobs"] = 1  # 0 is none at all for the PyTorch backend before 1.3
+    if s.logprobs or s.top_logprobs:
+        values["logprobs"] = max(1, s.top_logprobs)  # 0 is none at all for the PyTorch backend before 1.3
+    if s.bad_words:
+        values["bad_token_ids"] = [token for (token,) in s.bad_words]
+    if s.logit_bias:
+        values["embedding_bias"] = bias.tensor(s.logit_bias, vocab_size, "float32")
     if s.num_beams > 1:
         values |= {"use_beam_search": True, "n": s.num_beams, "best_of": s.num_beams}
         values["length_penalty"] = float(s.length_penalty)

@@ -14,6 +14,7 @@ _DAMAGED = (
     "engine file",
     "parse_error",
 )
+_OF_GUIDES = ("grammar", "regex_converter", "json_schema", "ebnf", "guid")
 _LONGEST = 500
 
 
@@ -32,6 +33,12 @@ def load_error(error: BaseException, what: str) -> LoadError:
     if any(sign in folded for sign in _DAMAGED):
         return ArtifactError(f"TensorRT-LLM cannot load {what}: {text}. Build it again on this machine.")
     return LoadError(f"TensorRT-LLM cannot open {what}: {text}.")
+
+
+def of_guides(message: str) -> bool:
+    """Whether the library says something of a guide, which it quotes."""
+    folded = message.lower()
+    return any(sign in folded for sign in _OF_GUIDES)
 
 
 def one_line(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from djl_trtllm.core import EngineRequest, SamplingParams
-from djl_trtllm.engines.trtllm import names
+from djl_trtllm.engines.trtllm import bias, guided, names
 from djl_trtllm.engines.trtllm.sequences import Ends
 
 MOST_TOP_K = 1024
@@ -17,12 +17,16 @@ SEED_BITS = 2**63 - 1
 
 
 class RequestMaker:
-    """Makes the requests of one executor. `bindings` is `tensorrt_llm.bindings.executor`.
+    """Makes the requests of one executor. `bindings` is `tensorrt_llm.bindings.executor`, `logits_dtype` the engine's.
 
     Only `input_token_ids` goes by position: the order of the others has changed, and some take no position.
     """
 
-    def __init__(self, bindings: ModuleType | Any, ends: Ends, vocab_size: int) -> None:
+    def __init__(
+        self, bindings: ModuleType | Any, ends: Ends, vocab_size: int, logits_dtype: str = "float32"
+    ) -> None:
+        self._bindings = bindings
+        self._logits_dtype = logits_dtype
         self._request = bindings.Request
         self._sampling = bindings.SamplingConfig
         self._output = bindings.OutputConfig
@@ -49,6 +53,12 @@ class RequestMaker:
         # A least length holds back the end token, but not stop words: then the others are watched for in the answers.
         if self._stop_words and not s.ignore_eos and not s.min_new_tokens:
             arguments["stop_words"] = self._stop_words
+        if s.bad_words:
+            arguments["bad_words"] = [list(word) for word in s.bad_words]
+        if s.logit_bias:
+            arguments["embedding_bias"] = bias.tensor(s.logit_bias, self._vocab_size, self._logits_dtype)
+        if request.guide is not None:
+            arguments["guided_decoding_params"] = guided.params(self._bindings, request.guide)
         return self._request(list(request.prompt_ids), **arguments)
 
     def _sampling_values(self, s: SamplingParams) -> Mapping[str, Any]:

@@ -99,7 +99,7 @@ class Reader:
         del self._flight.handles[handle]
         if sequence.over:
             return None
-        logger.error("The engine refused request %d: %s", sequence.id, message)
+        logger.error("The engine refused request %d: %s", sequence.id, told(sequence, message))
         return sequence.failed(refused(message))
 
 
@@ -113,6 +113,11 @@ def own_fault(message: str) -> bool:
     """Whether an error is of its request alone; any other came from a step of the batch."""
     folded = message.lower()
     return any(sign in folded for sign in _OWN_FAULT)
+
+
+def told(sequence: Sequence, message: str) -> str:
+    """Return what the library says of a sequence, for the log: what it says of a guide quotes the client's."""
+    return "see its guide" if sequence.guided else message
 
 
 def refused(message: str) -> DjlTrtllmError:

@@ -19,10 +19,13 @@ from djl_trtllm.core import (
     Team,
     TokenChunk,
 )
-from djl_trtllm.engines.admission import refusal, unenforced
+from djl_trtllm.engines.admission import unenforced
 from djl_trtllm.engines.base import Engine, EngineClosedError
 from djl_trtllm.engines.end_ids import end_ids
+from djl_trtllm.engines.guides import GuideChecker
+from djl_trtllm.engines.trtllm.admission import refusal
 from djl_trtllm.engines.trtllm.flight import Flight, broke
+from djl_trtllm.engines.trtllm.guided import effective
 from djl_trtllm.engines.trtllm.load_errors import one_line
 from djl_trtllm.engines.trtllm.manager import Manager, Opened
 from djl_trtllm.engines.trtllm.sequences import Ends, Sequence
@@ -44,10 +47,11 @@ def engine(model: CompiledModel, options: Options, team: Team, *, again: bool = 
 
 
 class BatchEngine:
-    """An `Engine` on rank 0 over a `Manager`. Opened once."""
+    """An `Engine` on rank 0 over a `Manager`, which starts the `guides`. Opened once."""
 
-    def __init__(self, options: Options, origin: str, manager: Manager) -> None:
+    def __init__(self, options: Options, origin: str, manager: Manager, guides: GuideChecker) -> None:
         self._origin = origin
+        self._guides = guides
         self._stall = float(options.stall_timeout)
         self._manager = manager
         self._flight = Flight()
@@ -72,9 +76,11 @@ class BatchEngine:
             self._opened = self._manager.open(flight)
         except BaseException:
             flight.close()
+            self._guides.close()
             self._manager.close()
             raise
         if not flight.serve():
+            self._guides.close()
             self._manager.close()
             raise LoadError("The engine was closed or broke while it was being opened.")
         threading.Thread(target=self._watch, name="trtllm-watch", daemon=True).start()
@@ -90,10 +96,11 @@ class BatchEngine:
         )
 
     def check(self, guide: Guide) -> None:
-        """Refuse what cannot be enforced."""
+        """Refuse what cannot be enforced: in the library's step it would fail all that runs."""
         error = unenforced(guide, self.features)
         if error is not None:
             raise error
+        self._guides.check(guide)
 
     def submit(self, requests: Items[EngineRequest]) -> None:
         """Check the requests and hand over those that can run, all at once."""
@@ -101,7 +108,7 @@ class BatchEngine:
         chunks: list[TokenChunk] = []
         sequences: list[Sequence] = []
         prepared: list[Any] = []
-        for request in requests:
+        for request in map(effective, requests):
             error = refusal(request, opened.limits, opened.features, bounded_output=True)
             if error is not None:
                 chunks.append(TokenChunk(request.id, error=error))
@@ -145,6 +152,7 @@ class BatchEngine:
         """End everything in flight as cancelled, then the batch manager."""
         if not self._flight.close():
             return
+        self._guides.close()
         self._done.set()
         if self._opened is not None:
             self._manager.close()
@@ -174,8 +182,9 @@ class ExecutorEngine(BatchEngine):
     def __init__(self, model: CompiledModel, options: Options, team: Team, *, again: bool = False) -> None:
         from djl_trtllm.engines.trtllm.executor import ExecutorManager
 
-        manager = ExecutorManager(model, options, team, ends_of(model), again=again)
-        super().__init__(options, model.origin, manager)
+        guides = checker(options)
+        manager = ExecutorManager(model, options, team, ends_of(model), guides, again=again)
+        super().__init__(options, model.origin, manager, guides)
 
 
 class GptManagerEngine(BatchEngine):
@@ -185,7 +194,12 @@ class GptManagerEngine(BatchEngine):
         from djl_trtllm.engines.trtllm.gpt_manager import GptManagerManager
 
         manager = GptManagerManager(model, options, team, ends_of(model), again=again)
-        super().__init__(options, model.origin, manager)
+        super().__init__(options, model.origin, manager, checker(options))
+
+
+def checker(options: Options) -> GuideChecker:
+    """Make what checks guides, within the limits that options set."""
+    return GuideChecker(options.guide_max_bytes.bytes, options.guide_timeout)
 
 
 def ends_of(model: CompiledModel) -> Ends:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
 
-from djl_trtllm.core import EngineRequest, FinishReason, TokenChunk
+from djl_trtllm.core import Alternatives, EngineRequest, FinishReason, TokenChunk
 from djl_trtllm.errors import DjlTrtllmError, GenerationFailed
 
 NO_LOGPROB = -9999.0
@@ -46,7 +46,8 @@ class Sequence:
 
     At least `least` and at most `most` tokens come, an end token not counted in the former. `ends` are the end
     tokens that count for it, none where they are ignored. `watched` are those that the library must not watch for:
-    its stop words know no least length, so they end the sequence here.
+    its stop words know no least length, so they end the sequence here. `tops` is how many alternatives are told of a
+    token; `guided` says that the library may quote the client's guide in what it says of the sequence.
     """
 
     id: int
@@ -57,6 +58,8 @@ class Sequence:
     watched: tuple[int, ...]
     logprobs: bool
     beams: int
+    tops: int = 0
+    guided: bool = False
     count: int = 0
     last: int = -1
     over: bool = False
@@ -75,13 +78,20 @@ class Sequence:
             watched=counting[1:] if s.min_new_tokens else (),
             logprobs=s.logprobs,
             beams=s.num_beams,
+            tops=s.top_logprobs,
+            guided=request.guide is not None,
         )
 
-    def more(self, tokens: Items[int], logprobs: Items[float] | None) -> TokenChunk | None:
+    def more(
+        self,
+        tokens: Items[int],
+        logprobs: Items[float] | None,
+        tops: Items[Alternatives] | None = None,
+    ) -> TokenChunk | None:
         """Return the chunk for new tokens of a sequence that goes on; None where there is nothing to say.
 
-        `logprobs` is what the library tells: those of all tokens so far. A chunk with a finish means that the
-        library must be told to stop.
+        `logprobs` is what the library tells: those of all tokens so far; `tops` are of the new tokens. A chunk with a
+        finish means that the library must be told to stop.
         """
         if not tokens:
             return None
@@ -89,12 +99,19 @@ class Sequence:
             kept = self._until_watched(tokens)
             if kept is not None:
                 values = self._tail(logprobs, len(tokens))
-                return self._end(kept, None if values is None else values[: len(kept)], FinishReason.EOS)
+                return self._end(kept, values, tops, FinishReason.EOS)
         self.count += len(tokens)
         self.last = tokens[-1]
-        return TokenChunk(self.id, tokens, self._tail(logprobs, len(tokens)))
+        values = self._tail(logprobs, len(tokens))
+        return TokenChunk(self.id, tokens, values, tops=self._tops(tops, len(tokens)))
 
-    def end(self, tokens: Items[int], logprobs: Items[float] | None, reason: Reason) -> TokenChunk:
+    def end(
+        self,
+        tokens: Items[int],
+        logprobs: Items[float] | None,
+        reason: Reason,
+        tops: Items[Alternatives] | None = None,
+    ) -> TokenChunk:
         """Return the last chunk, with the tokens of the last answer, if it had any.
 
         An end token is part of a chunk's tokens, but the library's decoder leaves out the one it watches for.
@@ -106,16 +123,16 @@ class Sequence:
         if kept is None and self.beams > 1:
             kept = self._until_end(tokens)
         if kept is not None:
-            return self._end(kept, None if values is None else values[: len(kept)], FinishReason.EOS)
+            return self._end(kept, values, tops, FinishReason.EOS)
         count, last = self.count + len(tokens), tokens[-1] if tokens else self.last
         if last in self.ends:
-            return self._end(tokens, values, FinishReason.EOS)
+            return self._end(tokens, values, tops, FinishReason.EOS)
         if reason is Reason.LENGTH or (reason is Reason.UNTOLD and count >= self.most):
-            return self._end(tokens, values, FinishReason.LENGTH)
+            return self._end(tokens, values, tops, FinishReason.LENGTH)
         if not self.ends:
             return self._lost(f"The engine ended this request after {count} of {self.most} tokens.")
         with_end = None if values is None else [*values, self._value_of_end(logprobs, count)]
-        return self._end([*tokens, self.ends[0]], with_end, FinishReason.EOS)
+        return self._end([*tokens, self.ends[0]], with_end, tops, FinishReason.EOS)
 
     def failed(self, error: DjlTrtllmError) -> TokenChunk:
         """Return the ending of a sequence that went wrong."""
@@ -127,10 +144,18 @@ class Sequence:
         self.over = True
         return TokenChunk(self.id, finish=FinishReason.CANCELLED)
 
-    def _end(self, tokens: Items[int], values: list[float] | None, finish: FinishReason) -> TokenChunk:
+    def _end(
+        self,
+        tokens: Items[int],
+        values: list[float] | None,
+        tops: Items[Alternatives] | None,
+        finish: FinishReason,
+    ) -> TokenChunk:
         self.over = True
-        self.count += len(tokens)
-        return TokenChunk(self.id, tokens, values, finish)
+        number = len(tokens)
+        self.count += number
+        kept = None if values is None else values[:number]
+        return TokenChunk(self.id, tokens, kept, finish, tops=self._tops(tops, number))
 
     def _lost(self, text: str) -> TokenChunk:
         return self.failed(GenerationFailed(text))
@@ -147,6 +172,13 @@ class Sequence:
             if at > self.least and token in self.ends:
                 return tokens[:at]
         return None
+
+    def _tops(self, told: Items[Alternatives] | None, number: int) -> list[Alternatives] | None:
+        """One list a token; an empty one where the library told none."""
+        if not self.tops:
+            return None
+        kept = list(told or ())[:number]
+        return kept + [()] * (number - len(kept))
 
     def _tail(self, logprobs: Items[float] | None, new: int) -> list[float] | None:
         if not self.logprobs:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from djl_trtllm.engines.trtllm.flight import Flight
-from djl_trtllm.engines.trtllm.load_errors import one_line
+from djl_trtllm.engines.trtllm.load_errors import of_guides, one_line
 from djl_trtllm.errors import GenerationFailed
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,9 @@ class Verdicts:
     def judge(self, failed: Sequence[tuple[int, str]]) -> None:
         """Decide over the handles of sequences that ended with an error in a step, and what it said."""
         messages = {message for _, message in failed}
-        logger.error("A step failed for %d requests: %s", len(failed), next(iter(messages))[:500])
+        message = next(iter(messages))
+        said = "a guide could not be enforced" if of_guides(message) else message[:500]
+        logger.error("A step failed for %d requests: %s", len(failed), said)
         if len(failed) > len(messages):
             self._flight.breaks("a step of the batch failed")
         elif len(failed) == len(self._flight.live):

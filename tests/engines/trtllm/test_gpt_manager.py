@@ -35,7 +35,7 @@ def test_a_greedy_request() -> None:
         "beam_width": 1,
         "end_id": 2,
         "pad_id": 2,
-        "stop_words_list": [3, 4],
+        "stop_words_list": [[3], [4]],
         "runtime_top_k": 1,
     }
     assert "pad_id" not in values(Ends())
