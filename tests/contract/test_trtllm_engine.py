@@ -7,9 +7,13 @@ from itertools import count
 
 import pytest
 
+from djl_trtllm.engines.base import Engine
 from tests.contract.engine_suite import EngineSuite, Harness, Subject, prompts
 from tests.contract.tensorrt_llm_stand_in import expected_tokens, installed
 from tests.support.trtllm_engines import BLOCK, EXECUTOR_ROWS, KV_TOKENS, STEP, VOCAB, engine, model
+from tests.support.vocabularies import vocabulary
+
+TOKENIZERS_END = 1
 
 
 class Suite(EngineSuite):
@@ -26,12 +30,15 @@ class Suite(EngineSuite):
 def harness(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
     row, scratch, number = request.param, tmp_path_factory.mktemp("engines"), count()
     with installed(row, step=STEP, kv_tokens=KV_TOKENS + BLOCK):
-        yield Harness(
-            lambda eos: engine(
-                model(scratch / str(next(number)), row, eos=eos), kv_cache_free_gpu_mem_fraction=1.0
-            ),
-            KV_TOKENS,
-        )
+
+        def make(eos: int | None) -> Engine:
+            directory = scratch / str(next(number))
+            # The end token of its tokenizer is one that the stand-in never gives by itself.
+            made = model(directory, row, eos=TOKENIZERS_END if eos is None else eos)
+            (directory / "tokenizer.json").write_text(vocabulary("byte_level").to_str(), encoding="utf-8")
+            return engine(made, kv_cache_free_gpu_mem_fraction=1.0)
+
+        yield Harness(make, KV_TOKENS, vocabulary("byte_level").decode)
 
 
 @pytest.mark.parametrize("harness", EXECUTOR_ROWS, indirect=True, scope="class")

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from djl_trtllm.core import EngineRequest, FinishReason, TokenChunk
+from djl_trtllm.core import Alternatives, EngineRequest, FinishReason, TokenChunk
 from djl_trtllm.errors import DjlTrtllmError
 
 TIMEOUT = 60.0
@@ -47,6 +47,10 @@ class Collector:
             self.violations.append(
                 f"{chunk.id} got {len(chunk.tokens)} tokens, {len(chunk.logprobs)} logprobs"
             )
+        if chunk.tops is not None and len(chunk.tops) != len(chunk.tokens):
+            self.violations.append(f"{chunk.id} got {len(chunk.tokens)} tokens, {len(chunk.tops)} tops")
+        if chunk.prompt_logprobs is not None and chunk.id in self._chunks:
+            self.violations.append(f"{chunk.id} got its prompt's logprobs after its first chunk")
         self._chunks.setdefault(chunk.id, []).append(chunk)
         if chunk.finish is not None or chunk.error is not None:
             self._endings[chunk.id] = chunk
@@ -76,6 +80,12 @@ class Collector:
 
     def logprobs(self, id_: int) -> list[float]:
         return [value for chunk in self._chunks.get(id_, ()) for value in chunk.logprobs or ()]
+
+    def tops(self, id_: int) -> list[Alternatives]:
+        return [one for chunk in self._chunks.get(id_, ()) for one in chunk.tops or ()]
+
+    def prompt_logprobs(self, id_: int) -> Sequence[float | None] | None:
+        return self._chunks[id_][0].prompt_logprobs
 
     def finish(self, id_: int) -> FinishReason | None:
         return self._endings[id_].finish

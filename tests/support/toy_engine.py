@@ -27,6 +27,7 @@ from djl_trtllm.core import (
 )
 from djl_trtllm.engines.admission import refusal, unenforced
 from djl_trtllm.engines.base import EngineClosedError
+from djl_trtllm.engines.guides import problem
 from djl_trtllm.errors import DjlTrtllmError, EngineRestarting, GenerationFailed, LoadError
 
 EVERYTHING = Features(
@@ -173,7 +174,7 @@ class ToyEngine:
             self._thread.start()
 
     def check(self, guide: Guide) -> None:
-        error = unenforced(guide, self.features)
+        error = unenforced(guide, self.features) or problem(guide, 65536)
         if error is not None:
             raise error
 
