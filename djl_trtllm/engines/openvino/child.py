@@ -14,9 +14,14 @@ import signal
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from djl_trtllm.engines.openvino import messages as m
+from djl_trtllm.engines.openvino.guide_compiler import GuideCompiler
+from djl_trtllm.engines.openvino.guide_files import PROBE
+from djl_trtllm.engines.openvino.guide_queue import GuideQueue
+from djl_trtllm.engines.openvino.guide_repair import repaired
 from djl_trtllm.engines.openvino.link import Link
 from djl_trtllm.engines.openvino.loop import BrokenPipelineError, Loop, first_line, out_of_memory
 from djl_trtllm.engines.openvino.sampling import generation_values
@@ -73,6 +78,7 @@ def construct(start: m.Start, link: Link) -> Loop:
     # Off, a KV cache that is too small for the load can crash the process (2026.4.1, observed).
     scheduler.dynamic_split_fuse = True
     properties = dict(start.properties)
+    tokenizer = None
     if start.guide:
         tokenizer = genai.Tokenizer(start.guide)
         pipeline = genai.ContinuousBatchingPipeline(start.model, tokenizer, scheduler, "CPU", **properties)
@@ -96,14 +102,28 @@ def construct(start: m.Start, link: Link) -> Loop:
         reason.LENGTH.value: m.LENGTH,
         reason.TOOL_CALL.value: m.STOPPED,
     }
-    return Loop(pipeline, link, config, tensor, ends)
+    guides = None if tokenizer is None else _guide_queue(start, tokenizer, link)
+    return Loop(pipeline, link, config, tensor, ends, guides)
+
+
+def _guide_queue(start: m.Start, tokenizer: Any, link: Link) -> GuideQueue:
+    import openvino_genai as genai
+
+    def config(guide: m.Bound | None) -> Any:
+        values: dict[str, Any] = {"max_new_tokens": 1, "stop_token_ids": set(start.stop_ids)}
+        if guide is not None:
+            values["structured_output_config"] = structured_output(guide)
+        return genai.GenerationConfig(**values)
+
+    probe = str(Path(start.guide) / PROBE)
+    return GuideQueue(GuideCompiler(start.guide, probe, tokenizer, config), link.bell())
 
 
 def structured_output(guide: m.Bound) -> Any:
     """Return OpenVINO's own words for what an answer is bound to."""
     import openvino_genai as genai
 
-    return genai.StructuredOutputConfig(**{guide.kind: guide.text})
+    return genai.StructuredOutputConfig(**{guide.kind: repaired(guide)})
 
 
 def tie_to_parent(parent: int) -> None:

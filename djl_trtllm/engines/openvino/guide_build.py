@@ -50,7 +50,9 @@ def _write(out: Path, directory: Path) -> str:
     ends = sorted(facts.eos_ids)
     if not ends:
         return "it names no end token, which a guided answer has to end with"
-    size = _logits(openvino.Core().read_model(out / MODEL)) or facts.vocab_size.value
+    size = _logits(openvino.Core().read_model(out / MODEL))
+    if size is None:
+        return "it does not say how many logits it has"
     tokens = token_bytes(out / "tokenizer.json", size)
     if tokens is None:
         return "its tokenizer's decoder does not say which bytes a token stands for"

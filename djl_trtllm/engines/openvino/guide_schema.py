@@ -25,9 +25,9 @@ _IGNORED = (
     "$recursiveRef",
 )
 _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
-_ONE = ("additionalProperties", "unevaluatedProperties", "propertyNames", "items", "unevaluatedItems")
-_MANY = ("anyOf", "oneOf", "allOf", "prefixItems")
-_NAMED = ("properties", "patternProperties", "$defs", "definitions")
+ONE = ("additionalProperties", "unevaluatedProperties", "propertyNames", "items", "unevaluatedItems")
+MANY = ("anyOf", "oneOf", "allOf", "prefixItems")
+NAMED = ("properties", "patternProperties", "$defs", "definitions")
 
 
 def problem(text: str) -> str:
@@ -67,17 +67,28 @@ def _problems(root: Mapping[str, object], schema: object, depth: int) -> Iterato
 
 
 def _parts(schema: Mapping[str, object]) -> Iterator[object]:
-    for name in _ONE:
+    for name in ONE:
         if name in schema:
             yield schema[name]
-    for name in _MANY:
+    for name in MANY:
         several = schema.get(name)
         if isinstance(several, Sequence) and not isinstance(several, str):
             yield from several
-    for name in _NAMED:
+    for name in NAMED:
         named = schema.get(name)
         if isinstance(named, Mapping):
             yield from named.values()
+
+
+def inside(name: str, value: object, change: Callable[[object], object]) -> object:
+    """Return the value of a schema's keyword with the schemas in it changed."""
+    if name in ONE:
+        return change(value)
+    if name in MANY and isinstance(value, list):
+        return [change(part) for part in value]
+    if name in NAMED and isinstance(value, dict):
+        return {key: change(part) for key, part in value.items()}
+    return value
 
 
 def _ignored(root: Mapping[str, object], schema: Mapping[str, object]) -> Iterator[str]:  # noqa: ARG001
@@ -119,30 +130,32 @@ def _required(root: Mapping[str, object], schema: Mapping[str, object]) -> Itera
             yield "a required property is not among its properties"
 
 
-def _numbers(root: Mapping[str, object], schema: Mapping[str, object]) -> Iterator[str]:  # noqa: ARG001
-    """Bounds that are fractions give what is no JSON (`1"5`), others of a number let values past them through.
+def _strings(root: Mapping[str, object], schema: Mapping[str, object]) -> Iterator[str]:  # noqa: ARG001
+    """Of these the library takes one and leaves the others out."""
+    said = [name for name in ("pattern", "format") if name in schema]
+    lengths = [name for name in ("minLength", "maxLength") if name in schema]
+    if len(said) > 1 or (said and lengths):
+        yield f"{said[0]} together with {said[1] if len(said) > 1 else lengths[0]} is not supported"
 
-    An integer's lower bound of 2 to 9 without an upper one lets smaller digits through.
-    """
+
+def _numbers(root: Mapping[str, object], schema: Mapping[str, object]) -> Iterator[str]:  # noqa: ARG001
+    """Most bounds of a number let values past them through, and fractions even what is no JSON (`1"5`)."""
     bounds = [name for name in _BOUNDS if name in schema]
-    kinds = schema.get("type")
-    kinds = [kinds] if isinstance(kinds, str) else kinds
-    whole = isinstance(kinds, Sequence) and "number" not in kinds and "integer" in kinds
     if not bounds:
         return
-    if not whole:
-        if bounds not in (["minimum"], ["maximum"]) or not isinstance(schema[bounds[0]], int):
-            yield "a number can have one of minimum and maximum here, and a whole one; an integer can have both"
-    elif "maximum" not in schema and "exclusiveMaximum" not in schema:
-        least = schema.get("minimum", schema.get("exclusiveMinimum"))
-        lowest = least if isinstance(least, int) else 0
-        if 2 <= lowest + ("exclusiveMinimum" in schema) <= 9:
-            yield "an integer with a minimum of 2 to 9 needs a maximum here"
+    if any(type(schema[name]) is not int for name in bounds):
+        yield "a bound of a number that is a fraction is not supported"
+    elif schema.get("type") != "integer" and not (
+        (bounds == ["minimum"] and schema["minimum"] in (0, 1))
+        or (bounds == ["maximum"] and int(str(schema["maximum"])) >= 0)
+    ):
+        yield "bounds are supported for the type integer; a number can only have a minimum of 0 or 1 or a maximum"
 
 
 _RULES: Sequence[Callable[[Mapping[str, object], Mapping[str, object]], Iterator[str]]] = (
     _ignored,
     _reference,
     _required,
+    _strings,
     _numbers,
 )

@@ -5,9 +5,12 @@ One `Link` per end. One thread reads and one writes; they may be different ones.
 
 from __future__ import annotations
 
+import functools
+import os
 import select
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 
 _HEAD = struct.Struct("<I")
@@ -23,6 +26,7 @@ class Link:
         # Not select(): it takes no descriptor above 1023, and a worker may have that many.
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
+        self._bell: int | None = None
 
     def send(self, message: bytes) -> None:
         """Send one message; blocks while the other end does not read. OSError when it is gone."""
@@ -31,9 +35,11 @@ class Link:
     def receive(self, seconds: float | None) -> list[bytes] | None:
         """Every whole message that is here, waiting for news for at most `seconds`; None waits for ever.
 
-        An empty list when nothing whole came in time; None when the other end is gone.
+        An empty list when nothing whole came in time, or the bell rang; None when the other end is gone.
         """
         if seconds and not self._poll.poll(seconds * 1000):
+            return []
+        if seconds is None and self._bell is not None and self._rang(self._bell):
             return []
         flags = 0 if seconds is None else socket.MSG_DONTWAIT
         try:
@@ -50,6 +56,12 @@ class Link:
         except OSError:
             return None
 
+    def bell(self) -> Callable[[], None]:
+        """Return what another thread may call to end a `receive` that waits for ever. Never closed, so made once."""
+        self._bell, ring = os.pipe()
+        self._poll.register(self._bell, select.POLLIN)
+        return functools.partial(_ring, ring)
+
     def close(self) -> None:
         """Close this end; the other one reads end of file."""
         self._sock.close()
@@ -58,6 +70,12 @@ class Link:
         """Make both ends read end of file, and a blocked `send` of another thread return."""
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
+
+    def _rang(self, bell: int) -> bool:
+        rang = any(descriptor == bell for descriptor, _ in self._poll.poll())
+        if rang:
+            os.read(bell, _CHUNK)
+        return rang
 
     def _whole_messages(self) -> list[bytes]:
         buffer, start, messages = self._buffer, 0, []
@@ -69,3 +87,7 @@ class Link:
             start = end
         del buffer[:start]
         return messages
+
+
+def _ring(bell: int) -> None:
+    os.write(bell, b"!")

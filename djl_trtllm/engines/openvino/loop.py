@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from djl_trtllm.engines.openvino import messages as m
+from djl_trtllm.engines.openvino.guide_queue import GuideQueue
 from djl_trtllm.engines.openvino.link import Link
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,8 @@ class Loop:
     """Runs sequences until the parent closes the connection or says `Close`.
 
     `config` makes the pipeline's GenerationConfig of a sequence, `tensor` its prompt of packed ids, and
-    `ends` says what the value of a GenerationFinishReason means as a `Chunk.end`.
+    `ends` says what the value of a GenerationFinishReason means as a `Chunk.end`. Sequences that are bound wait in
+    `guides` until what they are bound to is compiled.
     """
 
     def __init__(
@@ -57,12 +59,14 @@ class Loop:
         config: Callable[[m.Sequenced], Any],
         tensor: Callable[[bytes], Any],
         ends: dict[int, int],
+        guides: GuideQueue | None = None,
     ) -> None:
         self._pipeline = pipeline
         self._link = link
         self._config = config
         self._tensor = tensor
         self._ends = ends
+        self._guides = guides
         self._live: dict[int, _Live] = {}
         self._next = 0
         self._news: list[m.Chunk] = []
@@ -86,14 +90,27 @@ class Loop:
             message = m.decode_to_child(data)
             if isinstance(message, m.Submit):
                 for sequence in message.sequences:
-                    self._add(sequence)
+                    if self._guides is not None and sequence.guide is not None:
+                        self._guides.put(sequence)
+                    else:
+                        self._add(sequence)
             elif isinstance(message, m.Cancel):
                 for id_ in message.ids:
                     self._cancel(id_)
+                if self._guides is not None:
+                    self._guides.drop(message.ids)
             else:
                 self._drop_all()
                 return False
+        if self._guides is not None:
+            self._add_bound(self._guides)
         return True
+
+    def _add_bound(self, guides: GuideQueue) -> None:
+        ready, refused = guides.next()
+        for sequence in ready:
+            self._add(sequence)
+        self._news += [m.Chunk(sequence.id, [], None, m.REFUSED) for sequence in refused]
 
     def _add(self, sequence: m.Sequenced) -> None:
         self._next += 1
@@ -104,6 +121,8 @@ class Loop:
         except Exception as error:
             logger.warning("The pipeline refused request %d: %s", sequence.id, first_line(error))
             self._news.append(m.Chunk(sequence.id, [], None, m.REFUSED))
+            if self._guides is not None:
+                self._guides.seen([sequence.id])
             return
         self._live[sequence.id] = _Live(sequence.id, handle, sequence.sampling.logprobs)
 
@@ -150,6 +169,8 @@ class Loop:
                 ended.append(live.id)
         for id_ in ended:
             del self._live[id_]
+        if self._guides is not None:
+            self._guides.seen(chunk.id for chunk in news)
 
     def _send(self, load: m.Load | None) -> None:
         news, self._news = self._news, []
@@ -169,6 +190,8 @@ class Loop:
             # Without their log-probabilities the tokens are of no use to who asked for both.
             self._news.append(m.Chunk(live.id, [] if live.logprobs else tokens, None, m.BROKEN))
             live.handle.cancel()
+        if self._guides is not None:
+            self._guides.seen(self._live)
         self._live.clear()
         try:
             self._pipeline.step()
