@@ -14,9 +14,6 @@ _BUILDER = "is for TensorRT-LLM's builder; there is no such step here"
 NOT_YET: Mapping[str, str] = {
     "cache_max_size": "is not in this version; nothing is ever removed from the cache",
     "cache_remote": "is not in this version; only the local cache is used",
-    "guide_max_bytes": "is not in this version; requests that ask for guided decoding are answered with 400",
-    "guide_timeout": "is not in this version; requests that ask for guided decoding are answered with 400",
-    "guided_decoding": "is not in this version; requests that ask for guided decoding are answered with 400",
     "log_format": "is not in this version; log lines are text",
     "metrics_port": "is not in this version; metrics are in the log only",
     "quality_floor": "is not in this version; no quantised build is measured",

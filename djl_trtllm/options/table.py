@@ -155,9 +155,10 @@ class Options:
     unknown_options: str = opt("warn", WARN_OR_REJECT, "What happens to unknown options.")
     error_codes: str = opt("http", choice("http", "lmi"), "lmi answers every error with 424.")
     tgi_compat: bool = opt(False, BOOL, "Answer in the shape of Text Generation Inference.")
-    guided_decoding: str = opt("auto", choice("auto", "off"), "Whether answers can be bound to a schema.")
+    guided_decoding: str = opt("auto", choice("auto", "off"),
+        "Whether answers can be bound to a schema, regex or grammar.")
     guide_max_bytes: Size = opt(Size(65536), SIZE, "Longest schema, regex or grammar of a request.")
-    guide_timeout: float = opt(2.0, number(0, 3600, above=True), "Seconds that compiling a schema may take.")
+    guide_timeout: float = opt(2.0, number(0, 3600, above=True), "Seconds that compiling one may take.")
     queue_max_tokens: int | None = opt(None, optional(TOKENS),
         "Waiting prompt tokens over which clients get 503.")
 
