@@ -17,21 +17,28 @@ class AnswerText:
     nothing are taken out again here.
     """
 
-    __slots__ = ("_parser", "_vocabulary")
+    __slots__ = ("_parser", "_special_ids", "_vocabulary")
 
     def __init__(self, openai: OpenAI, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
+        self._special_ids = vocabulary.special_ids
         self._parser: Parser = NamedCall(openai.tool) if openai.tools is ToolChoice.NAMED else FreeCalls()
 
     def feed(self, tokens: Sequence[int], texts: Sequence[str]) -> list[str | ToolCall]:
         """Take new tokens; return what is certain now."""
-        special_ids = self._vocabulary.special_ids
+        special_ids = self._special_ids
         text = "".join(
             [
                 self._shown(token, text) if token in special_ids else text
                 for token, text in zip(tokens, texts, strict=True)
             ]
         )
+        return self._parser.feed(text) if text else []
+
+    def one(self, token: int, text: str) -> list[str | ToolCall]:
+        """`feed` for one token."""
+        if token in self._special_ids:
+            text = self._shown(token, text)
         return self._parser.feed(text) if text else []
 
     def finish(self) -> list[str | ToolCall]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from djl_trtllm.core import OpenAI, Request
 from djl_trtllm.formats.answer_text import AnswerText, with_tools
-from djl_trtllm.formats.base import Ending, Piece, Writer
+from djl_trtllm.formats.base import NO_TOKEN, Ending, Piece, Writer
 from djl_trtllm.formats.openai import DONE, EVENT, FINISH, LINE, Envelope, openai_of
 from djl_trtllm.formats.quoting import array, quote
 from djl_trtllm.formats.tool_call import ToolCall
@@ -61,7 +61,14 @@ class ChatWriter:
         """Return the token's chunk."""
         if self._flowing:
             return f"{self._content_opening}{quote(text)}{self._closing}" if text else ""
-        return self.write(Piece((token,), (text,), None if log_prob is None else (log_prob,)))
+        if not self._begun or token == NO_TOKEN:
+            return self.write(Piece((token,), (text,), None if log_prob is None else (log_prob,)))
+        if self._most is not None:
+            self._items.append(self._vocabulary.logprobs.item(token, log_prob))
+        if self._answer is None:
+            return self._content(text)
+        parts = self._answer.one(token, text)
+        return self._parts(parts) if parts else ""
 
     def end(self, piece: Piece | None, ending: Ending) -> str:
         """Return the remaining chunks; the last one has the finish reason, and the error if there is one."""

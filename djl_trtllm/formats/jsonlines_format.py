@@ -19,13 +19,16 @@ _CLOSING_TOKEN = '{"id":%d,"text":"","log_prob":-1,"special_token":true}' % NO_T
 
 def token_line(tokens: TokenJson, opening: str, closing: str) -> Callable[[int, str, float | None], str]:
     """Return the function that writes a token between two texts. It is the hottest code there is."""
-    known_tokens, whole = tokens.known.get, tokens.whole
+    known, whole = tokens.known, tokens.whole
 
     # `TokenJson.whole` written out, in a closure: a call, and attributes of self, are a third of what a token costs.
     def line(token: int, text: str, log_prob: float | None) -> str:
-        known = known_tokens(token)
-        if known is not None and known[0] == text and log_prob is not None and LEAST < log_prob < MOST:
-            return f"{opening}{known[1]}{log_prob:.6f}{known[2]}{closing}"
+        try:
+            said, before, after = known[token]
+        except KeyError:
+            return f"{opening}{whole(token, text, log_prob)}{closing}"
+        if said == text and log_prob is not None and LEAST < log_prob < MOST:
+            return f"{opening}{before}{log_prob:.6f}{after}{closing}"
         return f"{opening}{whole(token, text, log_prob)}{closing}"
 
     return line

@@ -25,6 +25,10 @@ class TokenLogprobs:
         self._token_bytes = token_bytes
         self._known: dict[int, tuple[str, str]] = {}
 
+    def item(self, token: int, log_prob: float | None) -> str:
+        """Return the object of a token without alternatives."""
+        return self._shown(token, log_prob) + ',"top_logprobs":[]}'
+
     def items(
         self,
         tokens: Sequence[int],

@@ -69,6 +69,12 @@ class FreeCalls:
 
     def feed(self, text: str) -> list[str | ToolCall]:
         """Take more text; return what is certain now."""
+        if not self._pending and not self._beginning and "<" not in text and "[" not in text:
+            # Prose, as nearly all text is: what `_release` would do.
+            text = self._space + text
+            certain = text.rstrip()
+            self._space = text[len(certain) :]
+            return [certain] if certain else []
         self._pending += text
         return self._advance(final=False)
 
