@@ -23,6 +23,12 @@ from tests.support.toy_engine import ToyEngine, toy_limits
 
 TEXT = "the quick brown fox jumps over the lazy dog. größer, 日本語, 😀 naïve café. " * 20
 
+CHAT_TEMPLATE = (
+    "{% if tools %}tools: {{ tools | tojson }}\n{% endif %}"
+    "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}"
+    "{% if add_generation_prompt %}assistant: {% endif %}"
+)
+
 
 def tokenizer_files() -> list[Path]:
     """The files a compiled model needs of its tokenizer."""
@@ -46,7 +52,7 @@ def _tokenizer_directory() -> Path:
     backend.train_from_iterator([TEXT], trainer)
     directory = Path(_scratch().name)
     backend.save(str(directory / "tokenizer.json"))
-    facts = {"eos_token_ids": [0], "special_token_ids": [0], "vocab_size": backend.get_vocab_size()}
+    facts = {"eos_token_ids": [0], "vocab_size": backend.get_vocab_size(), "chat_template": CHAT_TEMPLATE}
     (directory / "text.json").write_text(json.dumps(facts))
     return directory
 
