@@ -95,12 +95,16 @@ class TgiResponse:
 
 
 class TgiWriter:
-    """The events of one sequence, a token each, counted from 1. The last has the whole text, and details if asked."""
+    """The events of one sequence, a token each, counted from 1. The last has the whole text, and details if asked.
 
-    __slots__ = ("_count", "_details", "_tokens")
+    `first` is what every event begins with, up to its number.
+    """
 
-    def __init__(self, tokens: TgiTokens, details: TgiDetails) -> None:
+    __slots__ = ("_count", "_details", "_first", "_tokens")
+
+    def __init__(self, tokens: TgiTokens, details: TgiDetails, first: str) -> None:
         self._count = 0
+        self._first = first
         self._tokens = tokens
         self._details = details
 
@@ -113,7 +117,7 @@ class TgiWriter:
     def line(self, token: int, text: str, log_prob: float | None) -> str:
         """Return the token's event."""
         self._count = count = self._count + 1
-        return f'data:{{"index":{count},"token":{self._tokens.whole(token, text, log_prob)}{_GOES_ON}'
+        return f'{self._first}{count},"token":{self._tokens.whole(token, text, log_prob)}{_GOES_ON}'
 
     def end(self, piece: Piece | None, ending: Ending) -> str:
         """Return the remaining events; an error is one of its own, after which there is no text."""
@@ -129,11 +133,11 @@ class TgiWriter:
         return "".join([event + _GOES_ON for event in events]) + last + closing
 
     def _events(self, piece: Piece) -> list[str]:
-        first = self._count + 1
+        first, begin = self._first, self._count + 1
         self._count += len(piece.tokens)
         logprobs = piece.logprobs or (None,) * len(piece.tokens)
         tokens = map(self._tokens.whole, piece.tokens, piece.texts, logprobs)
-        events = [f'data:{{"index":{index},"token":{token}' for index, token in enumerate(tokens, first)]
+        events = [f'{first}{index},"token":{token}' for index, token in enumerate(tokens, begin)]
         if piece.tops is None:
             return events
         shown = [*map(self._tokens.alternatives, piece.tops)]
@@ -142,19 +146,24 @@ class TgiWriter:
 
 
 class TgiStreamResponse:
-    """Server-Sent Events, without a `[DONE]`: the last event is the one with `generated_text`."""
+    """Server-Sent Events, without a `[DONE]`: the last event is the one with `generated_text`.
 
-    __slots__ = ("_details", "_tokens", "content_type", "keeps_tokens")
+    Where there are several sequences, which TGI never streams, `sequence` comes first and says which one it is.
+    """
+
+    __slots__ = ("_details", "_several", "_tokens", "content_type", "keeps_tokens")
 
     def __init__(self, request: Request, vocabulary: Vocabulary) -> None:
         self.content_type = "text/event-stream"
         self.keeps_tokens = False
+        self._several = request.n * len(request.prompts) > 1
         self._tokens = vocabulary.tgi
         self._details = TgiDetails(request, vocabulary.tgi)
 
-    def writer(self, index: int) -> Writer:  # noqa: ARG002
+    def writer(self, index: int) -> Writer:
         """Return the writer of one sequence."""
-        return TgiWriter(self._tokens, self._details)
+        first = f'data:{{"sequence":{index},"index":' if self._several else 'data:{"index":'
+        return TgiWriter(self._tokens, self._details, first)
 
     def close(self, endings: Sequence[Ending]) -> str:  # noqa: ARG002
         """Return nothing: the sequence has closed itself."""

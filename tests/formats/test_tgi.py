@@ -91,6 +91,15 @@ def test_golden_stream_of_alternatives() -> None:
     )
 
 
+def test_several_sequences_are_told_apart() -> None:
+    output = response("tgi", stream=True, n=2)
+    assert output.writer(0).line(5, "a", None).startswith('data:{"sequence":0,"index":1,"token":{')
+    data = output.writer(1).end(Piece([5], ["a"], None), ending("a", index=1))
+    assert data.startswith('data:{"sequence":1,"index":1,"token":{')
+    (read,) = _stream_text_generation_response(data.splitlines(), details=True)
+    assert read.generated_text == "a"  # type: ignore[union-attr]
+
+
 ERRORS = [
     (EngineRestarting("The engine broke."), "generation", GenerationError),
     (Busy("Later."), "overloaded", OverloadedError),
