@@ -10,9 +10,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from djl_trtllm.core import Guide, Limit
+from djl_trtllm.core import Guide, GuideKind
+from djl_trtllm.engines import guides
 from djl_trtllm.engines.openvino import guide_messages as g
-from djl_trtllm.engines.openvino import guide_text
+from djl_trtllm.engines.openvino import guide_schema
 from djl_trtllm.engines.openvino.guide_process import EndedError, GuideProcess, NotReadyError
 from djl_trtllm.engines.openvino.sampling import bound
 from djl_trtllm.errors import Busy, InvalidRequest
@@ -44,7 +45,7 @@ class GuideChecks:
     `seconds`, and started again where it ended by itself.
     """
 
-    def __init__(self, make: Callable[[], GuideProcess], seconds: float, max_bytes: Limit) -> None:
+    def __init__(self, make: Callable[[], GuideProcess], seconds: float, max_bytes: int) -> None:
         self._make = make
         self._seconds = seconds
         self._max_bytes = max_bytes
@@ -62,21 +63,12 @@ class GuideChecks:
 
     def check(self, guide: Guide) -> None:
         """Raise `InvalidRequest` for a guide that cannot be enforced, `Busy` where that cannot be found out now."""
-        problem = guide_text.too_long(guide, self._max_bytes)
-        if problem:
-            raise InvalidRequest(problem)
         key = _key(guide)
         known = self._recall(key)
         if known is None:
-            if not self._turn.acquire(timeout=self._seconds):
-                raise Busy("Other guides are being checked; try again.")
-            try:
-                known = self._recall(key)  # Another thread may have had the same one.
-                if known is None:
-                    known = self._find_out(guide)
-                    self._remember(key, known)
-            finally:
-                self._turn.release()
+            problem = self._read(guide)
+            known = _Known(problem) if problem else self._find_out_in_turn(key, guide)
+            self._remember(key, known)
         if known.problem:
             raise InvalidRequest(known.problem)
 
@@ -88,10 +80,24 @@ class GuideChecks:
         if process is not None:
             process.close()
 
+    def _read(self, guide: Guide) -> str:
+        """Return what reading it tells: a sentence, or nothing."""
+        error = guides.problem(guide, self._max_bytes)
+        if error is not None:
+            return str(error)
+        reason = guide_schema.problem(guide.text) if guide.kind is GuideKind.JSON else ""
+        return f"{_the(guide)} cannot be enforced: {reason}." if reason else ""
+
+    def _find_out_in_turn(self, key: bytes, guide: Guide) -> _Known:
+        if not self._turn.acquire(timeout=self._seconds):
+            raise Busy("Other guides are being checked; try again.")
+        try:
+            # Another thread may have had the same one meanwhile.
+            return self._recall(key) or self._find_out(guide)
+        finally:
+            self._turn.release()
+
     def _find_out(self, guide: Guide) -> _Known:
-        problem = guide_text.problem(guide)
-        if problem:
-            return _Known(problem)
         question, memory = g.Check(bound(guide)), False
         for _ in range(2):
             try:

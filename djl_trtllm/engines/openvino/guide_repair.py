@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 
 from djl_trtllm.engines.openvino import guide_pattern
-from djl_trtllm.engines.openvino.guide_schema import NAMED, inside
+from djl_trtllm.engines.openvino.guide_schema import inside
 from djl_trtllm.engines.openvino.messages import JSON, REGEX, Bound
 
 _FAR = 999_999_999_999_999
@@ -54,9 +54,9 @@ def _strings(schema: dict[str, object]) -> None:
 
 
 def _names(schema: dict[str, object]) -> None:
-    named = schema.get(NAMED[1])
+    named = schema.get("patternProperties")
     if isinstance(named, Mapping):
-        schema[NAMED[1]] = {_pattern(name): value for name, value in named.items()}
+        schema["patternProperties"] = {_pattern(name): value for name, value in named.items()}
     names = schema.get("propertyNames")
     if isinstance(names, dict) and "type" not in names:
         schema["propertyNames"] = _schema({"type": "string", **names})

@@ -25,7 +25,6 @@ from djl_trtllm.core import (
     Guide,
     GuideKind,
     Inbox,
-    Limit,
     Limits,
     TokenChunk,
 )
@@ -224,7 +223,7 @@ class OpenVINOEngine:
         self._guides = GuideChecks(
             lambda: GuideProcess(probe),
             self._options.guide_timeout,
-            Limit(self._options.guide_max_bytes.bytes, "option guide_max_bytes"),
+            self._options.guide_max_bytes.bytes,
         )
 
     def _on_messages(self, messages: list[bytes]) -> None:
