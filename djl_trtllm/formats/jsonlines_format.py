@@ -49,10 +49,11 @@ class JsonLinesWriter:
     def write(self, piece: Piece) -> str:
         """Return the piece's lines."""
         if piece.tops is None:
-            logprobs = piece.logprobs or (None,) * len(piece.tokens)
             if len(piece.tokens) == 1:
-                return self.line(piece.tokens[0], piece.texts[0], logprobs[0])
-            return "".join(map(self.line, piece.tokens, piece.texts, logprobs))
+                return self.line(
+                    piece.tokens[0], piece.texts[0], piece.logprobs[0] if piece.logprobs else None
+                )
+            return "".join(map(self.line, piece.tokens, piece.texts, padded(piece.logprobs)))
         closing = "}" + self._after
         return "".join([self._opening + members + closing for members in self._members(piece)])
 

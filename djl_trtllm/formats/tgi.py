@@ -10,6 +10,7 @@ from djl_trtllm.formats.base import NO_TOKEN, Ending, Piece, Response, Writer
 from djl_trtllm.formats.quoting import array, quote
 from djl_trtllm.formats.silent import SILENT
 from djl_trtllm.formats.tgi_tokens import TgiTokens
+from djl_trtllm.formats.token_json import padded
 from djl_trtllm.formats.vocabulary import Vocabulary
 
 _SEED_MASK = 2**63 - 1
@@ -135,8 +136,7 @@ class TgiWriter:
     def _events(self, piece: Piece) -> list[str]:
         first, begin = self._first, self._count + 1
         self._count += len(piece.tokens)
-        logprobs = piece.logprobs or (None,) * len(piece.tokens)
-        tokens = map(self._tokens.whole, piece.tokens, piece.texts, logprobs)
+        tokens = map(self._tokens.whole, piece.tokens, piece.texts, padded(piece.logprobs))
         events = [f'{first}{index},"token":{token}' for index, token in enumerate(tokens, begin)]
         if piece.tops is None:
             return events

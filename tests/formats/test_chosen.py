@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from djl_trtllm.core import Prompt, SamplingParams
 from djl_trtllm.errors import EngineRestarting
 from tests.formats.helpers import ending, failed, response, whole
@@ -33,6 +35,14 @@ def test_everything_of_the_chosen_is_shown() -> None:
     assert all(len(line["top_tokens"]) == 1 for line in read)
     empty = ending("", tokens=(), texts=())
     assert lines(whole(response("jsonlines", n=1, sequences=2), empty, empty))[0]["token"]["id"] == -1
+
+
+@pytest.mark.parametrize("name", ["jsonlines", "sse_chat", "completions", "tgi", "text"])
+def test_a_tail_without_a_log_prob_is_not_lost(name: str) -> None:
+    tail = ending("a\ufffd", tokens=[5, -1], texts=["a", "\ufffd"], logprobs=[-1.0], tops=[[(5, -1.0)]])
+    data = whole(response(name, n=1, sequences=2, stream=True), tail, tail)
+    assert data.count("\ufffd") >= 1
+    assert data.count('"a"') + data.count("a\ufffd") >= 1
 
 
 def test_one_that_failed_is_the_answer() -> None:

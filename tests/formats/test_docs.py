@@ -10,8 +10,10 @@ import pytest
 from djl_trtllm.core import FinishReason, OpenAI, Prompt, Request, SamplingParams, ToolChoice, Usage
 from djl_trtllm.errors import EngineRestarting
 from djl_trtllm.formats.base import Ending, Piece
+from djl_trtllm.formats.custom import load
 from djl_trtllm.formats.errors import error_body
 from djl_trtllm.formats.registry import NAMES, Writers
+from tests.support import djl_python
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "responses.md"
 
@@ -32,7 +34,7 @@ def made(name: str, **changes: object) -> Request:
 
 
 def said(request: Request, *, broken: bool = False, words: list[str] | None = None) -> str:
-    """What a request's response is when its tokens come one by one, up to an error after the first if it is `broken`."""
+    """What a response is when its tokens come one by one; a `broken` one ends with an error after the first."""
     response = WRITERS.make(request)
     writer = response.writer(0)
     tokens, texts, logprobs = TOKENS, SAID, LOGPROBS
@@ -86,6 +88,18 @@ def test_examples(name: str, data: str) -> None:
     before, call, behind = data.strip().partition('"id":"call_')
     assert before in docs
     assert not call or behind[24:] in docs
+
+
+def test_the_formatter_works(tmp_path: Path) -> None:
+    djl_python.importable()
+    pytest.importorskip("djl_python.output_formatter")
+    source = DOCS.read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+    (tmp_path / "model.py").write_text(source)
+    formatter = load("words", tmp_path)
+    writers = Writers(frozenset({6}), TEXTS.__getitem__, lambda token: TEXTS[token].encode(), formatter)
+    response = writers.make(made("model.py:words"))
+    assert response.content_type == "application/jsonlines"
+    assert response.writer(0).line(4, " blue", None) == '{"word": " blue", "done": false}\n'
 
 
 def test_every_format_has_its_row() -> None:
