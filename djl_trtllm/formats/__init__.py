@@ -1,1 +1,1 @@
-"""Response formats: one module each, one small interface (`base.Writer`), chosen by name in `registry`."""
+"""Response formats: one module each, one small interface (`base.Response`, `base.Writer`), by name in `registry`."""

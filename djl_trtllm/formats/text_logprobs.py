@@ -8,7 +8,7 @@ from itertools import chain, repeat
 from djl_trtllm.core import Alternatives
 from djl_trtllm.formats.base import NO_TOKEN
 from djl_trtllm.formats.prompt_offsets import offsets
-from djl_trtllm.formats.quoting import array, number, quote
+from djl_trtllm.formats.quoting import array, number
 from djl_trtllm.formats.token_json import padded
 from djl_trtllm.formats.vocabulary import Vocabulary
 
@@ -44,7 +44,7 @@ class TextLogprobs:
             tokens, texts, padded(logprobs), chain(tops or (), repeat(())), strict=False
         ):
             if token != NO_TOKEN:
-                own = quote(self._vocabulary.text(token))
+                own = self._vocabulary.name(token)
                 rows.append((own, number(log_prob), self._top(own, log_prob, top), str(self._offset)))
             self._offset += len(text)
         return rows
@@ -53,7 +53,7 @@ class TextLogprobs:
         """Return what the four lists have of a prompt; it comes before every piece."""
         places = offsets(text, ids, self._vocabulary)
         self._offset = len(text)
-        owns = [quote(self._vocabulary.text(token)) for token in ids]
+        owns = [self._vocabulary.name(token) for token in ids]
         numbers = map(number, padded(logprobs))
         return [
             (own, shown, "null", str(place)) for own, shown, place in zip(owns, numbers, places, strict=False)
@@ -64,7 +64,7 @@ class TextLogprobs:
             return "null"
         likeliest: dict[str, float | None] = {}
         for token, value in tops[: self._most]:
-            likeliest.setdefault(quote(self._vocabulary.text(token)), value)
+            likeliest.setdefault(self._vocabulary.name(token), value)
         likeliest.setdefault(own, log_prob)
         return "{" + ",".join([f"{text}:{number(value)}" for text, value in likeliest.items()]) + "}"
 

@@ -9,59 +9,10 @@ from djl_trtllm.errors import DjlTrtllmError
 from djl_trtllm.formats.base import NO_TOKEN, Ending, Piece, Response, Writer
 from djl_trtllm.formats.quoting import array, quote
 from djl_trtllm.formats.silent import SILENT
+from djl_trtllm.formats.tgi_details import TgiDetails
 from djl_trtllm.formats.tgi_tokens import TgiTokens
 from djl_trtllm.formats.token_json import padded
 from djl_trtllm.formats.vocabulary import Vocabulary
-
-_SEED_MASK = 2**63 - 1
-
-
-class TgiDetails:
-    """The object `details` of one request's sequences, whole and in a stream."""
-
-    __slots__ = ("_full_text", "_prefill", "_seed", "_tokens", "_tops", "asked")
-
-    def __init__(self, request: Request, tokens: TgiTokens) -> None:
-        sampling = request.sampling
-        self.asked = request.details
-        self._full_text = request.return_full_text
-        self._prefill = sampling.prompt_logprobs
-        self._tops = sampling.top_logprobs > 0
-        self._seed = sampling.seed if sampling.do_sample else None
-        self._tokens = tokens
-
-    def text(self, ending: Ending) -> str:
-        """Return the generated text as JSON, after the prompt where that was asked for."""
-        return quote(ending.prompt.text + ending.text if self._full_text else ending.text)
-
-    def of_stream(self, ending: Ending) -> str:
-        """Return the details of the last event."""
-        return "{" + f'{self._opening(ending)},"input_length":{len(ending.prompt.ids)}' + "}"
-
-    def of_whole(self, ending: Ending, others: Sequence[Ending]) -> str:
-        """Return all details of an answer, and those of the request's less likely sequences."""
-        best_of = ""
-        if others:
-            texts = [f'{{"generated_text":{self.text(other)},{self._members(other)}}}' for other in others]
-            best_of = f',"best_of_sequences":{array(texts)}'
-        return "{" + self._members(ending) + best_of + "}"
-
-    def _opening(self, ending: Ending) -> str:
-        seed = "null" if self._seed is None else str((self._seed + ending.index) & _SEED_MASK)
-        return (
-            f'"finish_reason":"{ending.reason.value}","generated_tokens":{ending.usage.generated_tokens},'
-            f'"seed":{seed}'
-        )
-
-    def _members(self, ending: Ending) -> str:
-        prefill = "[]"
-        if self._prefill:
-            prefill = self._tokens.prompt(ending.prompt.ids, ending.prompt_logprobs or ())
-        tokens = self._tokens.all(ending.tokens, ending.texts, ending.logprobs)
-        members = f'{self._opening(ending)},"prefill":{prefill},"tokens":{tokens}'
-        if self._tops:
-            members += f',"top_tokens":{array(map(self._tokens.alternatives, ending.tops or ()))}'
-        return members
 
 
 class TgiResponse:

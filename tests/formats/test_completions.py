@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from djl_trtllm.core import Alternatives, FinishReason, OpenAI, Prompt
 from djl_trtllm.errors import EngineRestarting
 from djl_trtllm.formats.base import Piece
-from tests.formats.helpers import ending, failed, response, whole
+from djl_trtllm.formats.registry import Writers
+from tests.formats.helpers import ending, failed, request, response, whole
 from tests.formats.streams import ending_of, events, streamed, tokens_of, words
 
 HEAD = '{"id":"cmpl-1","object":"text_completion","created":1700000000,"model":"m","choices":['
@@ -62,6 +63,17 @@ def test_golden_bytes_with_echo() -> None:
         ending(logprobs=[0.0, -1.0, -0.25], prompt_logprobs=[None, -3.0, -4.0], tops=TOPS),
     )
     assert json.loads(tops)["choices"][0]["logprobs"]["top_logprobs"][2:4] == [None, {"a": 0.0}]
+
+
+def test_parts_of_characters_are_told_apart() -> None:
+    raw = {1: b"a", 2: b"\xe6\x97", 3: b"\xe6"}
+    writers = Writers(frozenset(), lambda token: raw[token].decode("utf-8", "replace"), raw.__getitem__)
+    output = writers.make(request("completions", openai=openai(logprobs=True, top_logprobs=3)))
+    tops: list[Alternatives] = [[(3, -0.1), (2, -0.2), (1, -0.3)]]
+    last = ending("", tokens=[2], texts=[""], logprobs=[-0.2], tops=tops)
+    shown = json.loads(whole(output, last))["choices"][0]["logprobs"]
+    assert shown["tokens"] == ["bytes:\\xe6\\x97"]
+    assert shown["top_logprobs"] == [{"bytes:\\xe6": -0.1, "bytes:\\xe6\\x97": -0.2, "a": -0.3}]
 
 
 def test_choices_of_several_prompts() -> None:
