@@ -14,10 +14,11 @@ import pytest
 from djl_trtllm.engines.trtllm.follower import ExecutorFollower, follower
 from djl_trtllm.engines.trtllm.gpt_follower import GptManagerFollower
 from djl_trtllm.errors import ArtifactError, RankError
-from tests.contract.tensorrt_llm_stand_in import environment, expected_tokens, installed, write_engine
+from tests.contract.tensorrt_llm_stand_in import environment, expected_tokens, installed, read, write_engine
 from tests.support.teams import ThreadTeam, together
 from tests.support.trtllm_engines import model, options
 from tests.support.trtllm_rank import NEW, PROMPTS
+from tests.support.vocabularies import vocabulary
 
 MPIRUN = Path(sys.executable).parent / "mpirun"
 ROOT = Path(__file__).resolve().parents[3]
@@ -31,11 +32,17 @@ FAULT = {"stage": "step", "kind": "raise", "rank": 1, "after": 100, "times": 1}
 def run_ranks(row: str, path: Path, *faults: dict[str, object]) -> tuple[int, str, dict[str, Any]]:
     """Run two ranks; return the status, what they printed, and what rank 0 found."""
     engine = write_engine(path / "engine", row, world=2)
+    (engine / "generation_config.json").write_text('{"eos_token_id": 1}')
+    (engine / "tokenizer.json").write_text(vocabulary("byte_level").to_str(), encoding="utf-8")
     command = [MPIRUN, "-np", "2", "--allow-run-as-root", "--bind-to", "none", "--oversubscribe"]
     done = subprocess.run(
         [*command, sys.executable, "-m", "tests.support.trtllm_rank", engine, path / "found"],
         cwd=ROOT,
-        env={**os.environ, **environment(row, faults=faults, gpu={"count": 2}), "TMPDIR": "/tmp"},
+        env={
+            **os.environ,
+            **environment(row, faults=faults, gpu={"count": 2}, log=path / "log"),
+            "TMPDIR": "/tmp",
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -55,6 +62,10 @@ def test_two_ranks_answer_break_and_answer_again(row: str, tmp_path: Path) -> No
     assert found["close"] < 5
     assert (found["violations"], found["deaths"]) == ([], 0)
     assert {"0 is done", "1 is done"} <= set(printed.splitlines())
+    configs = read(tmp_path / "log").of("GuidedDecodingConfig")
+    # Twice, because it was opened again. Every rank has rank 0's tokens.
+    assert sorted(call.rank for call in configs) == ([] if row == "0.9.0" else [0, 0, 1, 1])
+    assert len({json.dumps(call.arguments) for call in configs}) <= 1
 
 
 def test_two_ranks_answer_through_managers_that_python_tells_what_to_run(tmp_path: Path) -> None:

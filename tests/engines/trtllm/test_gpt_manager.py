@@ -119,3 +119,15 @@ def test_an_mpi_for_one_thread_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(mpi4py, "MPI", Serial, raising=False)
     with pytest.raises(LoadError, match="MPI_THREAD_MULTIPLE"):
         GptLink(ThreadTeam(0, 2, None))  # type: ignore[arg-type]
+
+
+def test_words_of_several_tokens_and_a_bias() -> None:
+    held = values(bad_words=((5,), (6, 7, 8)), logit_bias=((3, 2.0),))
+    assert held["bad_words_list"] == [[5], [6, 7, 8]]
+    with installed("0.8.0"):
+        import tensorrt_llm.bindings as bindings
+
+        made = inference_request(bindings, 7, held)
+        assert made.bad_words_list.tolist() == [[[5, 6, 7, 8], [1, 4, -1, -1]]]
+        bias = made.embedding_bias
+        assert (str(bias.dtype), tuple(bias.shape), float(bias[0][3])) == ("torch.float32", (1, VOCAB), 2.0)

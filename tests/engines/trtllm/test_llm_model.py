@@ -3,14 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from djl_trtllm.core import CompiledModel
-from djl_trtllm.engines.trtllm import llm_model, option_map
+from djl_trtllm.core import CompiledModel, GuideKind
+from djl_trtllm.engines.trtllm import llm_model, llm_open, option_map
 from djl_trtllm.engines.trtllm.llm_model import LlmModel
 from djl_trtllm.engines.trtllm.versions import Release
 from djl_trtllm.errors import ArtifactError
 from djl_trtllm.options.sources import read
 from tests.contract.tensorrt_llm_stand_in import installed
 from tests.support.llm_engines import checkpoint
+from tests.support.vocabularies import vocabulary
 
 
 def described(model: CompiledModel, release: str = "1.2.0", **options: object) -> LlmModel:
@@ -81,3 +82,33 @@ def test_the_vocabulary_of_a_model_of_several_parts(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "llava"}))
     with pytest.raises(ArtifactError, match="vocab_size"):
         described(CompiledModel(tmp_path, "m"))
+
+
+def guided(path: Path, release: str = "1.2.1", vocab_size: int = 600, **options: object) -> LlmModel:
+    made = checkpoint(path, 1, vocab_size=vocab_size)
+    (path / "tokenizer.json").write_text(vocabulary("byte_level").to_str(), encoding="utf-8")
+    return described(made, release, **options)
+
+
+def test_guides_need_a_tokenizer_of_the_librarys_own(tmp_path: Path) -> None:
+    found = guided(tmp_path)
+    assert found.features.guides == frozenset(GuideKind)
+    arguments = llm_open.guiding(found)
+    assert (arguments["skip_tokenizer_init"], arguments["guided_decoding_backend"]) == (False, "xgrammar")
+    assert arguments["tokenizer"].eos_token_id == 1
+    assert arguments["tokenizer"].get_vocab() == vocabulary("byte_level").get_vocab()
+
+
+def test_without_guides_the_library_gets_no_tokenizer(tmp_path: Path) -> None:
+    for number, found in enumerate(
+        (
+            guided(tmp_path / "off", guided_decoding="off"),
+            guided(tmp_path / "beams", max_beam_width=2),
+            guided(tmp_path / "small", vocab_size=500),
+            described(checkpoint(tmp_path / "none", 1)),
+            llm_model.without_guides(guided(tmp_path / "taken")),
+        )
+    ):
+        assert not found.features.guides, number
+        assert found.tokens is None
+        assert llm_open.guiding(found) == {}

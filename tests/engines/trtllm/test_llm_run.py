@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 
-from djl_trtllm.core import Limit
+from djl_trtllm.core import EngineRequest, FinishReason, Guide, GuideKind, Limit
 from djl_trtllm.engines.supervisor import Supervisor
 from djl_trtllm.engines.trtllm import llm_open, llm_run
 from djl_trtllm.engines.trtllm.llm_run import LLMEngine
-from djl_trtllm.errors import EngineRestarting, GenerationFailed, LoadError, OutOfMemory
+from djl_trtllm.errors import EngineRestarting, GenerationFailed, InvalidRequest, LoadError, OutOfMemory
 from tests.contract.engine_suite import Subject
 from tests.contract.tensorrt_llm_stand_in import Recorder, expected_tokens, installed
 from tests.support.llm_engines import VOCABULARY, checkpoint, llm_engine
+from tests.support.vocabularies import vocabulary
 
 ROW = "1.2~"
 
@@ -103,7 +104,7 @@ def test_a_request_that_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     def wrong(request: Any, *others: Any) -> dict[str, Any]:
         values = real(request, *others)
-        return {**values, "logprobs": 5} if request.sampling.logprobs else values
+        return {**values, "prompt_logprobs": 5} if request.sampling.logprobs else values
 
     monkeypatch.setattr(llm_run, "sampling_values", wrong)
     with installed(ROW), opened(engine(tmp_path)) as subject:
@@ -176,3 +177,73 @@ def test_no_memory_and_other_reasons_not_to_open(tmp_path: Path) -> None:
         with pytest.raises(LoadError, match="TensorRT-LLM cannot open a tiny llama: no such kernel"):
             subject.engine.open(subject.news)
         subject.engine.close()
+
+
+SECRET = "xyzzy"
+
+
+def ours(caplog: pytest.LogCaptureFixture) -> str:
+    """What this package has logged; what the library says on its own is the library's."""
+    return " ".join(r.getMessage() for r in caplog.records if r.name.startswith("djl_trtllm"))
+
+
+def with_tokenizer(path: Path, row: str, **options: object) -> LLMEngine:
+    model = checkpoint(path / "model", 1, vocab_size=600)
+    (model.path / "tokenizer.json").write_text(vocabulary("byte_level").to_str(), encoding="utf-8")
+    made = llm_engine(model, **options)
+    assert isinstance(made, LLMEngine)
+    return made
+
+
+def bound(subject: Subject, text: str) -> EngineRequest:
+    return replace(subject.request([300], max_new_tokens=50), guide=Guide(GuideKind.REGEX, text))
+
+
+@pytest.mark.parametrize("row", ["1.2~", "1.3.0rc3"])
+def test_a_guide_that_the_library_refuses_ends_its_own_request(
+    row: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with installed(row), opened(with_tokenizer(tmp_path, row)) as subject:
+        good, wrong = subject.request([301], max_new_tokens=64), bound(subject, f"(?={SECRET})")
+        assert subject.run(good, wrong)[0][0] == expected_tokens([301], 64, vocab_size=600)
+        error = subject.news.error(wrong.id)
+        assert isinstance(error, InvalidRequest)
+        assert not subject.news.deaths
+    assert SECRET not in ours(caplog) + str(error)
+
+
+def test_before_1_2_it_ends_the_library(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with installed("1.0~"), opened(with_tokenizer(tmp_path, "1.0~")) as subject:
+        wrong = bound(subject, f"(?={SECRET})")
+        subject.run(wrong)
+        assert isinstance(subject.news.error(wrong.id), EngineRestarting)
+        subject.news.wait_dead()
+    assert SECRET not in ours(caplog)
+
+
+def test_guides_are_checked_before_that(tmp_path: Path) -> None:
+    with installed("1.0~"), opened(with_tokenizer(tmp_path, "1.0~", guide_max_bytes=10)) as subject:
+        with pytest.raises(InvalidRequest, match="looks ahead"):
+            subject.engine.check(Guide(GuideKind.REGEX, "(?=a)"))
+        with pytest.raises(InvalidRequest, match="limit is 10"):
+            subject.engine.check(Guide(GuideKind.REGEX, "a" * 11))
+
+
+def test_a_library_without_guides_serves_without(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    said = "Guided decoding is not supported with overlap scheduler."
+    faults = [{"stage": "open", "kind": "raise", "message": said, "times": 1}]
+    with installed("1.0~", faults=faults) as recorder, opened(with_tokenizer(tmp_path, "1.0~")) as subject:
+        assert not subject.engine.features.guides
+        assert subject.run(subject.request([300]))[0][1] is FinishReason.LENGTH
+        first, second = arguments(recorder, "tensorrt_llm.LLM")
+        assert (first["guided_decoding_backend"], second["skip_tokenizer_init"]) == ("xgrammar", True)
+    assert "serves without" in caplog.text
+
+
+def test_alternatives_beside_a_guide_are_numbers(tmp_path: Path) -> None:
+    with installed("1.3.0rc3"), opened(with_tokenizer(tmp_path, "1.3.0rc3")) as subject:
+        request = bound(subject, "a")
+        sampling = replace(request.sampling, logprobs=True, top_logprobs=4)
+        subject.run(replace(request, sampling=sampling))
+        tokens, tops = subject.news.tokens(request.id), subject.news.tops(request.id)
+        assert [[token for token, _ in likeliest] for likeliest in tops] == [[token] for token in tokens]

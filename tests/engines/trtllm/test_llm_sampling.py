@@ -40,3 +40,14 @@ def test_logprobs_and_beams() -> None:
     assert values((2,), logprobs=True) == {**PLAIN, "logprobs": 1}
     beams = {"use_beam_search": True, "n": 4, "best_of": 4, "length_penalty": 0.5}
     assert values((2,), num_beams=4, length_penalty=0.5) == {**PLAIN, **beams}
+
+
+def test_words_and_alternatives() -> None:
+    assert values((2,), bad_words=((7,), (8,))) == {**PLAIN, "bad_token_ids": [7, 8]}
+    assert values((2,), top_logprobs=5) == {**PLAIN, "logprobs": 5}
+    assert values((2,), logprobs=True, top_logprobs=0)["logprobs"] == 1
+
+
+def test_a_bias_is_a_tensor() -> None:
+    made = values((2,), logit_bias=((99, -1.0),)).pop("embedding_bias")
+    assert (str(made.dtype), made.tolist()) == ("torch.float32", [0.0] * 99 + [-1.0])  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from djl_trtllm.core import EngineRequest, SamplingParams
+from djl_trtllm.core import EngineRequest, Guide, GuideKind, SamplingParams
 from djl_trtllm.engines.trtllm import names
 from djl_trtllm.engines.trtllm.requests import RequestMaker
 from djl_trtllm.engines.trtllm.sequences import Ends
@@ -101,3 +101,34 @@ def test_logprobs_when_asked() -> None:
 
 def test_a_class_that_tells_nothing_is_of_old() -> None:
     assert names.known(object, names.MAX_TOKENS) == "max_new_tokens"
+
+
+@pytest.mark.parametrize("row", EXECUTOR_ROWS)
+def test_bad_words_and_biases_go_to_every_release(row: str) -> None:
+    request, _ = made(row, bad_words=((7,), (8, 9)), logit_bias=((3, 2.0), (VOCAB - 1, -1.0)))
+    assert request["bad_words"] == [[7], [8, 9]]
+    bias = request["embedding_bias"]
+    assert (bias["dtype"], len(bias["values"])) == ("torch.float32", VOCAB)
+    assert {n: value for n, value in enumerate(bias["values"]) if value} == {3: 2.0, VOCAB - 1: -1.0}
+
+
+def test_a_bias_has_the_type_of_the_engines_logits() -> None:
+    with installed("1.2~") as recorder:
+        from tensorrt_llm.bindings import executor
+
+        params = SamplingParams(max_new_tokens=9, logit_bias=((3, 2.0),))
+        RequestMaker(executor, Ends(), VOCAB, "float16").make(EngineRequest(5, (10,), params))
+        (call,) = recorder.of("Request")
+    assert call.arguments["embedding_bias"]["dtype"] == "torch.float16"
+
+
+def test_a_guide_goes_with_its_request() -> None:
+    with installed("1.2~") as recorder:
+        from tensorrt_llm.bindings import executor
+
+        guide = Guide(GuideKind.JSON, "{}")
+        RequestMaker(executor, Ends((2,)), VOCAB).make(
+            EngineRequest(5, (10,), SamplingParams(max_new_tokens=9), guide)
+        )
+        (call,) = recorder.of("Request")
+    assert call.arguments["guided_decoding_params"]["guide"] == "{}"

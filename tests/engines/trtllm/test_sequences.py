@@ -134,3 +134,33 @@ def test_cancelled() -> None:
     s = sequence()
     assert s.cancelled().finish is FinishReason.CANCELLED
     assert s.over
+
+
+def test_alternatives_go_with_their_tokens() -> None:
+    def tops(*ids: int) -> list[list[tuple[int, float]]]:
+        return [[(token, -0.5), (token + 1, -1.0)] for token in ids]
+
+    s = sequence(top_logprobs=2, min_new_tokens=1)
+    chunk = s.more([1, 2], None, tops(1, 2))
+    assert chunk is not None
+    assert chunk.tops == tops(1, 2)
+    # The second end token is watched for here: what comes after it goes, its alternatives too.
+    cut = s.more([3, EOT, 5], None, tops(3, EOT, 5))
+    assert cut is not None
+    assert (list(cut.tokens), cut.tops) == ([3, EOT], tops(3, EOT))
+
+
+def test_alternatives_that_are_not_told() -> None:
+    s = sequence(top_logprobs=2)
+    chunk = s.more([1, 2], None, None)
+    assert chunk is not None
+    assert chunk.tops == [(), ()]
+    # The end token that the library leaves out has none either.
+    last = s.end([3], None, Reason.END, [[(3, -0.5)]])
+    assert (list(last.tokens), last.tops) == ([3, EOS], [[(3, -0.5)], ()])
+
+
+def test_alternatives_only_where_they_are_asked_for() -> None:
+    chunk = sequence().more([1], None, [[(1, -0.5)]])
+    assert chunk is not None
+    assert chunk.tops is None
