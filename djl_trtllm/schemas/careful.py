@@ -16,6 +16,7 @@ import msgspec
 from djl_trtllm.errors import InvalidRequest
 from djl_trtllm.options.nearest import nearest
 from djl_trtllm.schemas import repeats
+from djl_trtllm.schemas.kinds import MAX_ITEMS
 from djl_trtllm.schemas.rules import Rule, rules
 
 EXAMPLE = '{"inputs": "Hello", "parameters": {"max_new_tokens": 20}}'
@@ -95,6 +96,11 @@ class Reader:
 
     def _value(self, rule: Rule, raw: msgspec.Raw, path: str) -> object:
         """Return a field's value, or UNSET when it is not allowed."""
+        if rule.inner is not None and _word(raw) == "a list" and "list" in rule.allowed:
+            count = len(_LIST.decode(raw))
+            if count > MAX_ITEMS:
+                self._say(f"{path} must be {rule.allowed}; it is a list of {count}.")
+                return msgspec.UNSET
         try:
             return msgspec.json.decode(raw, type=rule.type)
         except msgspec.ValidationError:
@@ -171,12 +177,28 @@ def _wrong(rule: Rule, raw: msgspec.Raw, path: str) -> str:
     if word in ("a number", "true", "false") and len(raw) <= _SHORT:
         return f"{path}={bytes(raw).decode('ascii')} must be {rule.allowed}."
     if word in rule.allowed or (word == "a list" and "list" in rule.allowed):
-        return f"{path} must be {rule.allowed}."
+        return f"{path} must be {rule.allowed}{_size(rule.allowed, word, raw)}."
     return f"{path} must be {rule.allowed}, not {word}."
+
+
+def _size(allowed: str, word: str, raw: msgspec.Raw) -> str:
+    """Say how long a value is where its length may be what is wrong."""
+    if "at most" not in allowed:
+        return ""
+    if word == "a list":
+        return f"; it is a list of {len(_LIST.decode(raw))}"
+    return (
+        f"; it is a text of {len(msgspec.json.decode(raw, type=str))} characters" if word == "a text" else ""
+    )
 
 
 def _asks_nothing(raw: msgspec.Raw) -> bool:
     return len(raw) <= _SHORT and _NOTHING.fullmatch(bytes(raw)) is not None
+
+
+def is_text(raw: msgspec.Raw) -> bool:
+    """Whether a value is a text."""
+    return _word(raw) == "a text"
 
 
 def _word(raw: msgspec.Raw) -> str:

@@ -12,7 +12,7 @@ from djl_trtllm.schemas import abilities, answers, openai_parameters, texts
 from djl_trtllm.schemas.arrived import Arrived
 from djl_trtllm.schemas.guides import Named, guide_of
 from djl_trtllm.schemas.identity import response_of
-from djl_trtllm.schemas.kinds import FLAG, JSON_OBJECT, MAX_TOKENS, Ignored, says, whole
+from djl_trtllm.schemas.kinds import FLAG, JSON_OBJECT, MAX_ITEMS, MAX_TOKENS, Ignored, says, whole
 from djl_trtllm.schemas.messages import Message
 from djl_trtllm.schemas.openai_parameters import OpenAIParameters
 from djl_trtllm.schemas.sampling import Sampling
@@ -20,18 +20,23 @@ from djl_trtllm.schemas.site import Site
 from djl_trtllm.schemas.tools import Offer, Tool, offer
 from djl_trtllm.schemas.written import write_prompt
 
+Messages = Annotated[list[Message], msgspec.Meta(max_length=MAX_ITEMS)]
+Tools = Annotated[list[Tool], msgspec.Meta(max_length=MAX_ITEMS)]
+
 
 # Rows read best as a table.
 # fmt: off
 class Body(OpenAIParameters, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """A body with everything in its place."""
 
-    messages: Annotated[list[Message], says("a list of messages", "What was said; see below.")] | None = None
+    messages: Annotated[Messages, says(f"a list of at most {MAX_ITEMS} messages",
+        "What was said; see above.")] | None = None
     max_completion_tokens: Annotated[int, whole(1, MAX_TOKENS, "The same as max_tokens; its newer name.")] | None = None
     logprobs: Annotated[bool, says(FLAG, "Add the log-probabilities of the tokens.")] | None = None
     top_logprobs: Annotated[int, whole(0, 20,
         "With logprobs: so many alternatives of each token, where the engine can.")] | None = None
-    tools: Annotated[list[Tool], says("a list of tools", "Functions that the answer may call.")] | None = None
+    tools: Annotated[Tools, says(f"a list of at most {MAX_ITEMS} tools",
+        "Functions that the answer may call.")] | None = None
     tool_choice: Annotated[str | dict[str, Any], says("a text or an object",
         "`none`, `auto`, `required`, or the function to call.")] | None = None
     parallel_tool_calls: Annotated[bool, says(FLAG,

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import msgspec
 
 from djl_trtllm.core import Prompt, Request
+from djl_trtllm.options.table import MAX_SLOTS
 from djl_trtllm.schemas import abilities, answers, openai_parameters, texts
 from djl_trtllm.schemas.arrived import Arrived
 from djl_trtllm.schemas.guides import guide_of
@@ -48,11 +49,9 @@ decode = msgspec.json.Decoder(Body).decode
 def request(arrived: Arrived[Body], site: Site) -> Request:
     """Return what a body asks for; problems and warnings go to `arrived`."""
     given, problems, features = arrived.given, arrived.problems, site.features
-    prompts = _prompts(arrived, site)
+    prompts, count = _prompts(arrived, site)
     stream, echo, asks = given.stream is True, given.echo is True, given.logprobs is not None
-    n, sequences = abilities.answers(
-        given.n, given.best_of, len(prompts), stream, site.limits, features, problems
-    )
+    n, sequences = abilities.answers(given.n, given.best_of, count, stream, site.limits, features, problems)
     sampling = Sampling(site.defaults, site.limits, features, arrived.seed, problems, arrived.warnings)
     sampling.logprobs = abilities.logprobs("logprobs", asks, features, problems) or sequences > n
     if given.logprobs:
@@ -91,7 +90,8 @@ def request(arrived: Arrived[Body], site: Site) -> Request:
     )
 
 
-def _prompts(arrived: Arrived[Body], site: Site) -> list[Prompt]:
+def _prompts(arrived: Arrived[Body], site: Site) -> tuple[list[Prompt], int]:
+    """Return the prompts and how many were sent; of more than can ever run only the first."""
     given, problems = arrived.given, arrived.problems
     prompt, special = given.prompt, given.add_special_tokens is not False
     if isinstance(prompt, str):
@@ -99,23 +99,26 @@ def _prompts(arrived: Arrived[Body], site: Site) -> list[Prompt]:
             texts.check("prompt", prompt, problems)
         else:
             problems.append("prompt is empty: send at least one character.")
-        return [Prompt(prompt, special=special)]
+        return [Prompt(prompt, special=special)], 1
     if prompt is None:
         if not arrived.blamed("prompt"):
             problems.append("prompt is missing: send a text.")
-        return [Prompt()]
-    kinds = set(map(type, prompt))
+        return [Prompt()], 1
+    kinds, count = set(map(type, prompt)), len(prompt)
+    first = prompt[:MAX_SLOTS]
     if kinds == {str}:
-        many = [one for one in prompt if isinstance(one, str)]
+        many = [one for one in first if isinstance(one, str)]
         texts.check_prompts("prompt", many, problems)
-        return [Prompt(one, special=special) for one in many]
+        return [Prompt(one, special=special) for one in many], count
     size = site.limits.vocab_size.value
     if kinds == {int}:
-        return [Prompt(ids=_checked("prompt", prompt, size, problems))]
+        return [Prompt(ids=_checked("prompt", prompt, size, problems))], 1
     if kinds == {list}:
-        return [Prompt(ids=_checked(f"prompt[{i}]", ids, size, problems)) for i, ids in enumerate(prompt)]
+        return [
+            Prompt(ids=_checked(f"prompt[{i}]", ids, size, problems)) for i, ids in enumerate(first)
+        ], count
     problems.append(f"prompt must be {_PROMPT}, and not empty.")
-    return [Prompt()]
+    return [Prompt()], 1
 
 
 def _checked(name: str, ids: Any, size: int, problems: list[str]) -> Ids:

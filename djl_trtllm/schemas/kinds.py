@@ -13,6 +13,7 @@ MAX_TOKENS = 2**31 - 1
 MAX_STOPS = 64
 MAX_STOP_CHARACTERS = 1024
 MAX_NAME = 256
+MAX_ITEMS = 16_384
 
 
 def whole(low: int, high: int, text: str, note: str = "") -> Meta:

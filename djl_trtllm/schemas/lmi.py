@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 
 from djl_trtllm.core import Prompt, Request, SamplingParams
+from djl_trtllm.options.table import MAX_SLOTS
 from djl_trtllm.schemas import abilities, answers, texts
 from djl_trtllm.schemas.arrived import Arrived
 from djl_trtllm.schemas.guides import guide_of
@@ -44,10 +45,11 @@ def request(arrived: Arrived[Body], site: Site) -> Request:
     stream = bool(given.stream if body.stream is None else body.stream)
     output_format = answers.lmi(given.output_formatter, stream, arrived.accept, site.defaults, problems)
     streaming = answers.streams(output_format, stream)
+    count = len(body.inputs) if isinstance(body.inputs, list) else 1
     n, sequences = 1, 1
-    if given.n is not None or given.best_of is not None or len(prompts) > 1:
+    if given.n is not None or given.best_of is not None or count > 1:
         n, sequences = abilities.answers(
-            given.n, given.best_of, len(prompts), streaming, site.limits, site.features, problems
+            given.n, given.best_of, count, streaming, site.limits, site.features, problems
         )
     details = site.defaults.tgi_compat if given.details is None else given.details
     sampling = _sampling(arrived, site, output_format, streaming, details=details, scored=sequences > n)
@@ -98,7 +100,7 @@ def _prompts(arrived: Arrived[Body]) -> list[Prompt]:
     if not inputs:
         problems.append("inputs is an empty list: send at least one prompt.")
     texts.check_prompts("inputs", inputs, problems)
-    return [Prompt(text) for text in inputs]
+    return [Prompt(text) for text in inputs[:MAX_SLOTS]]
 
 
 def _sampling(

@@ -11,6 +11,7 @@ import msgspec
 from djl_trtllm.schemas import texts
 from djl_trtllm.schemas.kinds import JSON_OBJECT, TEXT, Name, says
 
+_MANY = 64
 _OTHER = {
     "image_url": "an image",
     "image": "an image",
@@ -73,6 +74,8 @@ def for_template(messages: Sequence[Message], problems: list[str]) -> list[dict[
     """
     made = []
     for i, message in enumerate(messages):
+        if len(problems) > _MANY:
+            break
         path = f"messages[{i}]"
         if message.role is None:
             if not any(problem.startswith(path) for problem in problems):
@@ -107,6 +110,8 @@ def _one(path: str, message: Message, problems: list[str]) -> dict[str, Any]:
 def _joined(path: str, parts: Sequence[Part], problems: list[str]) -> str:
     found = []
     for i, part in enumerate(parts):
+        if len(problems) > _MANY:
+            break
         if part.type == "text" and part.text is not None:
             found.append(part.text)
         elif part.type == "text" or part.type is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import msgspec
 
 from djl_trtllm.core import Features, Limits, Request
 from djl_trtllm.errors import BodyTooLarge, InvalidRequest
-from djl_trtllm.schemas import arrived, careful, chat, completions, lmi, parameters
+from djl_trtllm.schemas import arrived, careful, chat, completions, lmi, parameters, sizes
 from djl_trtllm.schemas.arrived import Arrived
 from djl_trtllm.schemas.defaults import Defaults
 from djl_trtllm.schemas.rules import rules
@@ -87,26 +88,25 @@ class Schemas:
         if content_type[:10].lower() == "text/plain":
             return _LMI, Arrived(lmi.Body(inputs=_plain(body)), accept, seed)
         likely = _likely(body)
+        if len(body) > sizes.LARGE:
+            _check_type(content_type, body)
+            sizes.check(bytes(body))
         try:
             given = likely.decode(body)
         except careful.UNREADABLE:
-            return self._read_again(bytes(body), content_type, accept, seed)
+            return self._read_again(likely, bytes(body), content_type, accept, seed)
         return likely, arrived.read_whole(body, given, accept, seed)
 
     def _read_again(
-        self, body: bytes, content_type: str, accept: str, seed: int | None
+        self, likely: _Schema, body: bytes, content_type: str, accept: str, seed: int | None
     ) -> tuple[_Schema, Arrived[Any]]:
         """Read what is wrong, or not what it looked like."""
-        if not body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
-            _check_type(content_type)
+        _check_type(content_type, body)
         fields = careful.read_object(body)
         schema = next((one for one in (_CHAT, _COMPLETIONS) if one.key in fields), _LMI)
-        try:
-            given = schema.decode(body)
-        except careful.UNREADABLE:
-            pass
-        else:
-            return schema, arrived.read_whole(body, given, accept, seed)
+        if schema is not likely:
+            with contextlib.suppress(*careful.UNREADABLE):
+                return schema, arrived.read_whole(body, schema.decode(body), accept, seed)
         moved = rules(parameters.Parameters) if schema is _LMI else ()
         reader = careful.Reader(schema.unsupported, moved)
         refuse = self._site.defaults.unknown_parameters == "reject"
@@ -130,8 +130,10 @@ def _plain(body: bytes) -> str:
         raise InvalidRequest(f"The body is not UTF-8 (byte {error.start}).") from None
 
 
-def _check_type(content_type: str) -> None:
+def _check_type(content_type: str, body: bytes) -> None:
     """Refuse a body that is no JSON object and does not say that it is one."""
+    if body[:_HEAD].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+        return
     kind = content_type.partition(";")[0].strip().lower()
     if kind and "json" not in kind:
         named = f" {kind}" if _TYPE.fullmatch(kind) else ""

@@ -15,6 +15,7 @@ from djl_trtllm.schemas.kinds import FLAG, JSON_OBJECT, TEXT, says
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _NAMES = "1 to 64 letters, digits, points, - and _"
+_MANY = 64
 _ANYTHING = {"type": "object", "properties": {}}
 
 
@@ -72,6 +73,8 @@ def offer(
 def _functions(tools: Sequence[Tool], problems: list[str]) -> dict[str, dict[str, Any]]:
     functions: dict[str, dict[str, Any]] = {}
     for i, tool in enumerate(tools):
+        if len(problems) > _MANY:
+            break
         path = f"tools[{i}].function"
         function = tool.function
         if function is None:

@@ -84,9 +84,9 @@ def test_bad_bodies(data: bytes | str, problem: str) -> None:
         ("do_sample", "true", "do_sample must be true or false, not a text."),
         ("seed", 1.5, "seed=1.5 must be a whole number."),
         ("seed", "x", "seed must be a whole number, not a text."),
-        ("stop", "", "stop must be a text or a list of at most 64 texts, each of 1 to 1024 characters."),
-        ("stop", ["a"] * 65, "stop must be a text or a list of at most 64 texts"),
-        ("stop", "x" * 1025, "each of 1 to 1024 characters."),
+        ("stop", "", "each of 1 to 1024 characters; it is a text of 0 characters."),
+        ("stop", ["a"] * 10_000, "at most 64 texts, each of 1 to 1024 characters; it is a list of 10000."),
+        ("stop", "x" * 1025, "each of 1 to 1024 characters; it is a text of 1025 characters."),
         ("stop", True, "stop=true must be a text or a list"),
         ("stop_sequences", {"a": 1}, "characters, not an object."),
         ("truncate", 0, "truncate=0 must be"),
@@ -171,13 +171,13 @@ def test_unknown_names_are_warned_of() -> None:
     assert tuple(problems(data, defaults=Defaults(unknown_parameters="reject"))) == warnings
 
 
-def test_a_million_unknown_names_cost_little() -> None:
-    data = json.dumps({"inputs": "x", "parameters": {f"p{i}": i for i in range(200_000)}}).encode()
+def test_many_unknown_names_cost_little() -> None:
+    data = json.dumps({"inputs": "x", "parameters": {f"p{i}": i for i in range(80_000)}}).encode()
     started = time.perf_counter()
     request = read(data)
     assert time.perf_counter() - started < 5
     assert len(request.warnings) == 9
-    assert request.warnings[-1] == "199992 more names are not known."
+    assert request.warnings[-1] == "79992 more names are not known."
 
 
 SECRET = "correct horse battery staple"

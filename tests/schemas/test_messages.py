@@ -108,5 +108,5 @@ def test_no_messages() -> None:
     assert refused() == ["messages is empty: send at least one message."]
     with pytest.raises(InvalidRequest, match="messages is missing: send a list"):
         read('{"messages": null}')
-    with pytest.raises(InvalidRequest, match="messages must be a list of messages, not a text"):
+    with pytest.raises(InvalidRequest, match="messages must be a list of at most 16384 messages, not a text"):
         read('{"messages": "x"}')

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,7 @@ from djl_trtllm.schemas import chat, completions, lmi, parameters
 from djl_trtllm.schemas.guided import Guided
 from djl_trtllm.schemas.openai_parameters import OpenAIParameters
 from djl_trtllm.schemas.rules import markdown, rules
+from tests.support.lmi_bodies import EVERYTHING, read
 
 DOCS = Path(__file__).parents[2] / "docs" / "requests.md"
 TABLES = {
@@ -28,6 +30,13 @@ def test_the_documentation_is_current(name: str) -> None:
         f"docs/requests.md does not have what djl_trtllm.schemas.rules.markdown() makes of {TABLES[name].__name__}; "
         f"paste it there:\n{table}"
     )
+
+
+@pytest.mark.parametrize(
+    "example", re.findall(r"^```json\n(.*?)^```", DOCS.read_text(encoding="utf-8"), re.M | re.S)
+)
+def test_the_examples_are_good(example: str) -> None:
+    assert read(example, features=EVERYTHING).warnings == ()
 
 
 @pytest.mark.parametrize("struct", BODIES)
