@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
+from tokenizers import Tokenizer
 
 from djl_trtllm.engines.supervisor import Supervisor
 from tests.contract.engine_suite import EngineSuite, Harness
-from tests.support.engines import KV_TOKENS, openvino_engine
+from tests.support.engines import KV_TOKENS, compiled, openvino_engine
+
+
+def decode(ids: Sequence[int]) -> str:
+    """Return the text of ids of the tiny model."""
+    return str(Tokenizer.from_file(str(compiled("llama").text_path / "tokenizer.json")).decode(list(ids)))
 
 
 @pytest.mark.compile
@@ -15,7 +23,7 @@ class TestOpenVINOEngine(EngineSuite):
     @classmethod
     def harness(cls, tmp_path_factory: pytest.TempPathFactory) -> Harness:
         scratch = tmp_path_factory.mktemp("models")
-        return Harness(lambda eos: openvino_engine(scratch, eos), KV_TOKENS)
+        return Harness(lambda eos: openvino_engine(scratch, eos), KV_TOKENS, decode)
 
 
 @pytest.mark.compile
@@ -24,4 +32,4 @@ class TestSupervisedOpenVINOEngine(EngineSuite):
     @classmethod
     def harness(cls, tmp_path_factory: pytest.TempPathFactory) -> Harness:
         scratch = tmp_path_factory.mktemp("models")
-        return Harness(lambda eos: Supervisor(lambda: openvino_engine(scratch, eos)), KV_TOKENS)
+        return Harness(lambda eos: Supervisor(lambda: openvino_engine(scratch, eos)), KV_TOKENS, decode)
