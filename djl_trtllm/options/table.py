@@ -149,7 +149,8 @@ class Options:
     # Requests and answers
     output_formatter: str | None = opt(None, optional(FORMATTER),
         "Response format of LMI requests that name none.", default="json, or jsonlines when streaming")
-    default_max_new_tokens: int = opt(30, TOKENS, "New tokens of a request that does not say how many.")
+    default_max_new_tokens: int = opt(30, TOKENS, "New tokens of a request that does not say how many.",
+        default="30; for OpenAI's API what the context leaves")
     on_long_input: str = opt("reject", LONG_INPUT, "What happens to prompts over max_input_len.")
     unknown_parameters: str = opt("warn", WARN_OR_REJECT, "What happens to unknown request parameters.")
     unknown_options: str = opt("warn", WARN_OR_REJECT, "What happens to unknown options.")

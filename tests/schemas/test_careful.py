@@ -172,12 +172,12 @@ def test_unknown_names_are_warned_of() -> None:
 
 
 def test_many_unknown_names_cost_little() -> None:
-    data = json.dumps({"inputs": "x", "parameters": {f"p{i}": i for i in range(80_000)}}).encode()
+    data = json.dumps({"inputs": "x", "parameters": {f"p{i}": i for i in range(60_000)}}).encode()
     started = time.perf_counter()
     request = read(data)
     assert time.perf_counter() - started < 5
     assert len(request.warnings) == 9
-    assert request.warnings[-1] == "79992 more names are not known."
+    assert request.warnings[-1] == "59992 more names are not known."
 
 
 SECRET = "correct horse battery staple"
