@@ -66,7 +66,7 @@ def _pieces(pattern: str, alphabet: Alphabet) -> Iterator[str]:
                 ranges = found if name.islower() else _others(found)
                 yield _class(_common(ranges, alphabet.ranges))
                 at += 2
-            elif name in "bBAzZpPkK0123456789" or name == "c":
+            elif name and name in "bBAzZpPkKc0123456789":
                 yield pattern[at : at + 2]  # The library says that there are none.
                 at += 2
             else:
@@ -75,7 +75,7 @@ def _pieces(pattern: str, alphabet: Alphabet) -> Iterator[str]:
         elif char == ".":
             yield _class(_common(_others(_LINE), alphabet.ranges))
             at += 1
-        elif char in "(" and pattern.startswith("(?:", at):
+        elif char == "(" and pattern.startswith("(?:", at):
             yield "(?:"
             at += 3
         elif char in _SYNTAX:

@@ -100,6 +100,11 @@ class OpenVINOEngine:
         """The child's process id."""
         return self._child.pid
 
+    @property
+    def guide_pid(self) -> int | None:
+        """The process id of the one that checks guides, while there is one."""
+        return None if self._guides is None else self._guides.pid
+
     def open(self, inbox: Inbox) -> None:
         """Start the child and wait until the pipeline is there. Raises `LoadError`."""
         with self._lock:

@@ -85,3 +85,17 @@ def test_shut_frees_a_blocked_sender(pair: tuple[Link, Link]) -> None:
     sender.join()
     pair[0].shut()
     assert pair[1].receive(0) is None or pair[1].receive(0) is None
+
+
+def test_the_bell_ends_a_wait_that_has_no_end(pair: tuple[Link, Link]) -> None:
+    ours, theirs = pair
+    ring = ours.bell()
+    threading.Timer(0.05, ring).start()
+    assert ours.receive(None) == []
+    theirs.send(b"news")
+    assert ours.receive(None) == [b"news"]
+    ring()
+    theirs.send(b"both")
+    assert [ours.receive(None), ours.receive(None)] == [[], [b"both"]]
+    theirs.close()
+    assert ours.receive(None) is None

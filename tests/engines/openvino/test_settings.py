@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,18 @@ def test_available_memory_is_at_most_the_machine_s() -> None:
     import psutil
 
     assert 0 < s.available_memory() <= psutil.virtual_memory().total
+
+
+def test_guides_need_files_an_end_token_and_leave(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for place in ("guide", "guide/probe"):
+        (tmp_path / place).mkdir()
+        for name in ("openvino_model.xml", "openvino_detokenizer.xml"):
+            (tmp_path / place / name).touch()
+    whole = replace(facts(), path=tmp_path)
+    assert s.settings(whole, options(), GIB)[0].guide == str(tmp_path / "guide")
+    assert s.settings(whole, options(guided_decoding="off"), GIB)[0].guide == ""
+    with caplog.at_level(logging.INFO):
+        assert s.settings(replace(whole, eos_ids=frozenset()), options(), GIB)[0].guide == ""
+        assert s.settings(replace(whole, path=tmp_path / "guide"), options(), GIB)[0].guide == ""
+    assert "names no end token" in caplog.text
+    assert "compile it again" in caplog.text
