@@ -147,7 +147,16 @@ class ExecutorManager:
         self._tokens = shared_tokens(self._team, self._tokens_for_guides())
         if self._tokens is not None:
             self._guides.start(self._tokens)
-        self._executor = construct(self._model, self._opening, self._team, self._tokens)
+        try:
+            self._executor = construct(self._model, self._opening, self._team, self._tokens)
+        except LoadError as error:
+            if self._tokens is None or not load_errors.of_guides(str(error)):
+                raise
+            if self._team.size > 1:  # the others may have come further
+                raise LoadError(*error.problems, "Set option.guided_decoding=off.") from error
+            logger.warning("TensorRT-LLM cannot bind answers to guides here, and serves without: %s", error)
+            self._tokens = None
+            self._executor = construct(self._model, self._opening, self._team)
 
     def _tokens_for_guides(self) -> Vocabulary | None:
         facts, places = self._opening.facts, self._opening.places

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from djl_trtllm.core import EngineRequest, FinishReason, Guide, GuideKind
-from djl_trtllm.errors import EngineRestarting, GenerationFailed, InvalidRequest
+from djl_trtllm.core import CompiledModel, EngineRequest, FinishReason, Guide, GuideKind
+from djl_trtllm.engines.trtllm.executor import ExecutorManager
+from djl_trtllm.engines.trtllm.run import checker, ends_of
+from djl_trtllm.errors import EngineRestarting, GenerationFailed, InvalidRequest, LoadError
 from tests.contract.engine_suite import Subject
 from tests.contract.tensorrt_llm_stand_in import installed
-from tests.support.trtllm_engines import STEP, engine, model
+from tests.support.teams import Meeting, ThreadTeam
+from tests.support.trtllm_engines import STEP, engine, model, options
 from tests.support.vocabularies import vocabulary
 
 SECRET = "xyzzy"
@@ -25,13 +28,17 @@ def ours(caplog: pytest.LogCaptureFixture) -> str:
     return " ".join(r.getMessage() for r in caplog.records if r.name.startswith("djl_trtllm"))
 
 
+def with_tokenizer(path: Path, row: str = "1.2~") -> CompiledModel:
+    built = model(path / "engine", row, eos=1)
+    (built.path / "tokenizer.json").write_text(vocabulary("byte_level").to_str(), encoding="utf-8")
+    return built
+
+
 @contextmanager
 def guided(path: Path, row: str = "1.2~") -> Iterator[Subject]:
     """An engine with a tokenizer beside it. What its check would refuse reaches the library here."""
     with installed(row, step=STEP) as recorder:
-        built = model(path / "engine", row, eos=1)
-        (built.path / "tokenizer.json").write_text(vocabulary("byte_level").to_str(), encoding="utf-8")
-        subject = Subject(engine(built))
+        subject = Subject(engine(with_tokenizer(path, row)))
         subject.engine.open(subject.news)
         try:
             yield subject
@@ -107,3 +114,35 @@ def test_a_bias_has_the_type_of_the_engines_logits(row: str, logits: str, tmp_pa
         request = subject.request([300], logit_bias=((333, 1e6),))
         assert subject.run(request)[0][0] == [333] * 8
         subject.engine.close()
+
+
+NO_TOKENIZER = {
+    "stage": "open",
+    "kind": "raise",
+    "message": "/xgrammar/cpp/tokenizer_info.cc: unknown",
+    "times": 1,
+}
+
+
+def test_a_tokenizer_that_guides_cannot_be_had_for_is_served_without(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with installed("1.2~", step=STEP, faults=[NO_TOKENIZER]):
+        subject = Subject(engine(with_tokenizer(tmp_path)))
+        subject.engine.open(subject.news)
+        assert not subject.engine.features.guides
+        assert subject.run(subject.request([300]))[0][1] is FinishReason.LENGTH
+        subject.engine.close()
+    assert "serves without" in caplog.text
+
+
+def test_on_several_ranks_the_option_is_named(tmp_path: Path) -> None:
+    class Team(ThreadTeam):
+        def share(self, value: object, *, patient: bool = False) -> object:
+            return value
+
+    built, given = with_tokenizer(tmp_path), options()
+    team = Team(0, 2, Meeting(2))
+    manager = ExecutorManager(built, given, team, ends_of(built), checker(given), again=False)
+    with installed("1.2~", faults=[NO_TOKENIZER]), pytest.raises(LoadError, match="guided_decoding=off"):
+        manager._construct()
