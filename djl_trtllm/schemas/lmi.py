@@ -51,8 +51,14 @@ def request(arrived: Arrived[Body], site: Site) -> Request:
         n, sequences = abilities.answers(
             given.n, given.best_of, count, streaming, site.limits, site.features, problems
         )
+    if sequences > n and ":" in output_format:
+        problems.append(
+            "best_of is not supported: this server's own format writes every answer; leave it out."
+        )
     details = site.defaults.tgi_compat if given.details is None else given.details
-    sampling = _sampling(arrived, site, output_format, streaming, details=details, scored=sequences > n)
+    # Several answers are told apart by their details, which are there whether asked for or not.
+    detailed = details or (n > 1 and output_format != "text")
+    sampling = _sampling(arrived, site, output_format, streaming, detailed=detailed, scored=sequences > n)
     if output_format == "text" and (details or n > 1 or isinstance(body.inputs, list)):
         problems.append(
             "The format text is one answer without anything else: leave out details, n and lists."
@@ -104,11 +110,11 @@ def _prompts(arrived: Arrived[Body]) -> list[Prompt]:
 
 
 def _sampling(
-    arrived: Arrived[Body], site: Site, output_format: str, streaming: bool, *, details: bool, scored: bool
+    arrived: Arrived[Body], site: Site, output_format: str, streaming: bool, *, detailed: bool, scored: bool
 ) -> SamplingParams:
     given, problems = arrived.given.parameters or _NONE, arrived.problems
     sampling = Sampling(site.defaults, site.limits, site.features, arrived.seed, problems, arrived.warnings)
-    shows_tokens = details or (streaming and output_format != "text")
+    shows_tokens = detailed or (streaming and output_format != "text")
     sampling.logprobs = shows_tokens or scored or ":" in output_format
     if given.top_n_tokens:
         if shows_tokens:
@@ -119,7 +125,7 @@ def _sampling(
     if given.decoder_input_details:
         if streaming:
             problems.append("decoder_input_details cannot stream; send stream=false.")
-        elif details:
+        elif detailed:
             sampling.prompt_logprobs = abilities.prompt_logprobs(
                 "decoder_input_details", True, site.features, problems
             )

@@ -87,7 +87,7 @@ def test_lists_of_prompts() -> None:
 def test_several_answers() -> None:
     request = read(body(n=2, best_of=5))
     assert (request.n, request.sequences, request.sampling.logprobs) == (2, 5, True)
-    assert (read(body(n=3)).sequences, read(body(n=3)).sampling.logprobs) == (3, False)
+    assert (read(body(n=3)).sequences, read(body(n=3)).sampling.logprobs) == (3, True)
     assert (read(body(best_of=3)).n, read(body(best_of=3)).sequences) == (1, 3)
     assert problems(body(n=3, best_of=2))[0].startswith("best_of=2 is less than n=3")
     for streaming in (
@@ -158,7 +158,11 @@ def test_tgi() -> None:
 
 
 def test_own_formats_of_the_operator_get_log_probabilities() -> None:
-    assert read(body(), defaults=Defaults(output_formatter="model:write")).sampling.logprobs
+    own = Defaults(output_formatter="model:write")
+    assert read(body(), defaults=own).sampling.logprobs
+    assert problems(body(best_of=2), defaults=own)[0].startswith(
+        "best_of is not supported: this server's own format"
+    )
 
 
 def test_stops_that_stay() -> None:
