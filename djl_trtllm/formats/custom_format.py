@@ -9,10 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, repeat
 
 from djl_trtllm.core import Alternatives, Prompt, Request
-from djl_trtllm.errors import DjlTrtllmError, InternalError
+from djl_trtllm.errors import InternalError
 from djl_trtllm.formats.base import NO_TOKEN, Ending, Piece, Writer
 from djl_trtllm.formats.custom import CustomFormatter
-from djl_trtllm.formats.errors import error_body
 from djl_trtllm.formats.text_output import TextGenerationOutput, TextInput, Token, TokenSequence
 from djl_trtllm.formats.token_json import padded
 from djl_trtllm.formats.vocabulary import Vocabulary
@@ -25,8 +24,8 @@ _IDS = itertools.count()
 class CustomResponse:
     """Calls a formatter once for every token of every sequence, as DJL does, and sends what it returns.
 
-    The last call has `finished`, with an empty token of id -1 where the ending brought none, as DJL's errors do. What a
-    formatter raises, or returns instead of a text, ends this response alone: the rest of it is one line that says so.
+    The last call has `finished`, with an empty token of id -1 where the ending brought none, as DJL's errors do.
+    Where a formatter raises, or returns something else than a text, `InternalError` is raised: the response ends there.
     """
 
     __slots__ = (
@@ -39,15 +38,12 @@ class CustomResponse:
         "_silent",
         "_vocabulary",
         "content_type",
-        "failure",
         "keeps_tokens",
     )
 
     def __init__(self, request: Request, vocabulary: Vocabulary, formatter: CustomFormatter) -> None:
         self.content_type = formatter.content_type
         self.keeps_tokens = False
-        self.failure: DjlTrtllmError | None = None
-        """What the formatter did wrong."""
         self._silent = True
         self._formatter = formatter
         self._vocabulary = vocabulary
@@ -72,9 +68,7 @@ class CustomResponse:
         return CustomWriter(self, self._outputs[index // self._of], index // self._of, index % self._of)
 
     def close(self, endings: Sequence[Ending]) -> str:  # noqa: ARG002
-        """Return what is wrong with the formatter, or a line end where it had nothing more to say."""
-        if self.failure is not None:
-            return error_body(self.failure) + "\n"
+        """Return a line end where the formatter had nothing more to say."""
         return "\n" if self._silent else ""
 
     def token(self, token: int, text: str, log_prob: float | None) -> Token:
@@ -86,17 +80,13 @@ class CustomResponse:
         return self.token(token, self._vocabulary.text(token), log_prob)
 
     def call(self, output: TextGenerationOutput) -> str:
-        """Return what the formatter says of an output now."""
-        if self.failure is not None:
-            return ""
+        """Return what the formatter says of an output now. Raises `InternalError` where that is no text."""
         try:
             said = self._formatter.function(output)
         except Exception as error:
-            self._failed(f"raised {type(error).__name__}", error)
-            return ""
+            raise self._failed(f"raised {type(error).__name__}", error) from None
         if not isinstance(said, str):
-            self._failed(f"returned a {type(said).__name__} instead of a text", None)
-            return ""
+            raise self._failed(f"returned a {type(said).__name__} instead of a text", None)
         return said
 
     def ended(self, place: int, ending: Ending) -> str:
@@ -114,12 +104,12 @@ class CustomResponse:
         self._silent = not said
         return said
 
-    def _failed(self, what: str, error: Exception | None) -> None:
+    def _failed(self, what: str, error: Exception | None) -> InternalError:
         frame = traceback.extract_tb(error.__traceback__)[-1] if error is not None else None
         # Never the exception's text: it may hold what was generated.
         where = f" in line {frame.lineno} of {frame.name}" if frame is not None else ""
         log.error("the output formatter %s %s%s", self._formatter.name, what, where)
-        self.failure = InternalError(f"The output formatter of this model {what}.")
+        return InternalError(f"The output formatter of this model {what}.")
 
 
 class CustomWriter:

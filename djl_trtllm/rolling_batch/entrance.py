@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from djl_trtllm.core import EngineRequest, Request, TokenChunk
 from djl_trtllm.engines.base import Engine
-from djl_trtllm.errors import Busy, DjlTrtllmError, InternalError, RequestError
+from djl_trtllm.errors import Busy, DjlTrtllmError
 from djl_trtllm.rolling_batch.admit import Admission, Arrival, check_count
+from djl_trtllm.rolling_batch.defects import as_request_error
 from djl_trtllm.rolling_batch.inbox import QueueInbox
 from djl_trtllm.rolling_batch.live_sequence import LiveSequence
 from djl_trtllm.rolling_batch.slot import Slot
-from djl_trtllm.telemetry.logs import describe
-
-log = logging.getLogger(__name__)
 
 INLINE_BODY_BYTES = 8192
 """Bodies up to this size are prepared inside the step; larger ones in a thread that submits by itself."""
@@ -68,7 +65,7 @@ class Entrance:
                     self._guided.submit(self._aside_guided, slot, request)
             except Exception as error:
                 del self._live[slot.id]
-                refused.append((slot, _as_request_error(error)))
+                refused.append((slot, as_request_error(error, "preparing a request")))
         if ready:
             self._engine.submit(ready)
         return refused
@@ -149,11 +146,4 @@ class Entrance:
                 self._engine.submit(requests)
 
     def _refuse(self, slot: Slot, error: Exception) -> None:
-        self._inbox.put([TokenChunk(slot.id, error=_as_request_error(error))])
-
-
-def _as_request_error(error: Exception) -> DjlTrtllmError:
-    if isinstance(error, RequestError):
-        return error
-    log.error("preparing a request failed: %s", describe(error))
-    return InternalError("The server failed to prepare this request.")
+        self._inbox.put([TokenChunk(slot.id, error=as_request_error(error, "preparing a request"))])

@@ -111,6 +111,11 @@ class LiveSequence:
         """End the sequence with an error that did not come from the engine."""
         self._last(TokenChunk(self.id, error=error))
 
+    def abort(self, error: DjlTrtllmError) -> None:
+        """End the whole request because its answer cannot be written."""
+        self.ended = True
+        self.owner.abort(error)
+
     def _feed(self, chunk: TokenChunk) -> None:
         if self.waiting:
             self.waiting = False

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from djl_trtllm.engines.base import Engine
 from djl_trtllm.errors import DjlTrtllmError, InternalError
 from djl_trtllm.rolling_batch.admit import Admission, Arrival
+from djl_trtllm.rolling_batch.defects import as_request_error
 from djl_trtllm.rolling_batch.entrance import Entrance
 from djl_trtllm.rolling_batch.inbox import QueueInbox
 from djl_trtllm.rolling_batch.live_sequence import LiveSequence
@@ -119,7 +120,14 @@ class RollingBatch:
         for chunks in news:
             for chunk in chunks:
                 sequence = live.get(chunk.id)
-                if sequence is not None and sequence.feed(chunk):
+                if sequence is None:
+                    continue
+                try:
+                    over = sequence.feed(chunk)
+                except Exception as defect:
+                    sequence.abort(as_request_error(defect, "writing an answer"))
+                    over = True
+                if over:
                     del live[chunk.id]
                     if chunk.finish is None and chunk.error is None:
                         stopped.append(chunk.id)

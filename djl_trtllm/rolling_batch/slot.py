@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from djl_trtllm.core import FinishReason, Request, TokenChunk
 from djl_trtllm.errors import DjlTrtllmError, InternalError
 from djl_trtllm.formats.base import Ending, Piece, Response
+from djl_trtllm.formats.errors import error_body
+from djl_trtllm.rolling_batch.defects import as_request_error
 from djl_trtllm.rolling_batch.live_sequence import LiveSequence
 from djl_trtllm.telemetry.requests import RequestSummary
 
@@ -100,8 +102,19 @@ class Slot:
         first = next((sequence for sequence in self.sequences if not sequence.ended), None)
         if first is None:
             self._refuse(error)
-        else:
+            return
+        try:
             first.fail(error)
+        except Exception as defect:
+            self.abort(as_request_error(defect, "ending an answer"))
+
+    def abort(self, error: DjlTrtllmError) -> None:
+        """End the request because its answer cannot be written: with an error, or a last line that is one."""
+        if self._started or self.data:
+            self.data += error_body(error) + "\n"
+        else:
+            self._failure = error
+        self._end(FinishReason.ERROR)
 
     def ended(self, sequence: LiveSequence, piece: Piece | None, ending: Ending) -> None:
         """Take the end of one of the sequences; the last one, or one with an error, ends the request."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from djl_trtllm.engines.base import Engine
+from djl_trtllm.formats import custom
+from djl_trtllm.formats.custom import CustomFormatter
 from djl_trtllm.formats.registry import Writers
 from djl_trtllm.options.table import Options
 from djl_trtllm.rolling_batch.admit import Admission
@@ -15,8 +19,19 @@ from djl_trtllm.text.template import ChatTemplate
 from djl_trtllm.text.tokenizer import Tokenizer
 
 
+def formatter_of(options: Options) -> CustomFormatter | None:
+    """Return the output formatter of the model's author, if the options name one. Raises `OptionsError`."""
+    spec = options.output_formatter
+    return custom.load(spec, Path(options.model_dir)) if spec is not None and ":" in spec else None
+
+
 def assemble(
-    options: Options, engine: Engine, inbox: QueueInbox, tokenizer: Tokenizer, item_chars: int
+    options: Options,
+    engine: Engine,
+    inbox: QueueInbox,
+    tokenizer: Tokenizer,
+    item_chars: int,
+    formatter: CustomFormatter | None = None,
 ) -> RollingBatch:
     """Return the loop around an engine that was opened with `inbox`.
 
@@ -26,7 +41,7 @@ def assemble(
     source = tokenizer.chat_template
     template = ChatTemplate(source, tokenizer.special_tokens) if source is not None else None
     schemas = Schemas(Defaults.of(options), engine.limits, engine.features, template)
-    writers = Writers(tokenizer.special_ids, tokenizer.token_text, tokenizer.token_bytes)
+    writers = Writers(tokenizer.special_ids, tokenizer.token_text, tokenizer.token_bytes, formatter)
     admission = Admission(schemas.parse, writers.make, tokenizer, engine.limits, options.on_long_input)
     requests = RequestLog(options.log_requests != "off")
     return RollingBatch(engine, inbox, admission, item_chars, requests, options.queue_max_tokens)

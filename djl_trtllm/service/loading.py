@@ -19,6 +19,8 @@ from djl_trtllm.engines import registry, tokenizers
 from djl_trtllm.engines.base import Engine, Runtime
 from djl_trtllm.engines.supervisor import Supervisor
 from djl_trtllm.errors import ArtifactError, LoadError, OptionsError, RankError
+from djl_trtllm.formats import custom
+from djl_trtllm.formats.custom import CustomFormatter
 from djl_trtllm.options import explain, sources
 from djl_trtllm.options.table import Options
 from djl_trtllm.ranks import ending
@@ -27,7 +29,7 @@ from djl_trtllm.ranks.replies import Given
 from djl_trtllm.ranks.solo import Solo
 from djl_trtllm.rolling_batch.inbox import QueueInbox
 from djl_trtllm.service.artifact import Artifact
-from djl_trtllm.service.assembly import assemble
+from djl_trtllm.service.assembly import assemble, formatter_of
 from djl_trtllm.service.following import Following
 from djl_trtllm.service.served import Service
 from djl_trtllm.text.tokenizer import Tokenizer
@@ -50,6 +52,8 @@ def load(
     Raises `LoadError`; where there are several ranks, once any of them has failed or option.rank_timeout is over.
     """
     started = time.monotonic()
+    if "output_formatter" in properties:  # DJL 0.29 and later put the function itself there
+        properties = {**properties, "output_formatter": custom.spec_of(properties["output_formatter"])}
     _, size = ranks.place(environ)
     try:
         options = sources.read(properties, environ)
@@ -96,9 +100,12 @@ class _Loading:
         self._runtime = runtime
         self._team = team
         self._leads = team.rank == 0
+        self._formatter: CustomFormatter | None = None
 
     def run(self) -> Service | Following:
         """Go through the whole load."""
+        if self._leads:
+            self._formatter = formatter_of(self._options)
         with LogProgress("loading", log) as progress:
             self._compare_options()
             artifact = Artifact(self._runtime, self._options, self._team, self._environ, progress)
@@ -178,7 +185,7 @@ class _Loading:
             engine = Supervisor(self._maker(model))
             try:
                 engine.open(inbox)
-                loop = assemble(options, engine, inbox, tokenizer, self._item_chars)
+                loop = assemble(options, engine, inbox, tokenizer, self._item_chars, self._formatter)
             except BaseException:
                 engine.close()
                 raise

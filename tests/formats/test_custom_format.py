@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from djl_trtllm.core import FinishReason, Prompt, SamplingParams
-from djl_trtllm.errors import EngineRestarting
+from djl_trtllm.errors import EngineRestarting, InternalError
 from djl_trtllm.formats.base import Piece, Response
 from djl_trtllm.formats.custom import CustomFormatter
 from djl_trtllm.formats.legacy_formatter import adapted
@@ -141,12 +141,9 @@ def test_what_goes_wrong_is_this_requests_error(
     function: Callable[[Any], object], what: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     output = custom(function)
-    with caplog.at_level(logging.ERROR):
-        data = streamed(output, [tokens_of(5), tokens_of(6)])
-    assert data == (
-        f'{{"error":"The output formatter of this model {what}.","code":500,"error_code":"internal_error",'
-        '"retryable":false}\n'
-    )
+    with caplog.at_level(logging.ERROR), pytest.raises(InternalError) as raised:
+        streamed(output, [tokens_of(5), tokens_of(6)])
+    assert str(raised.value) == f"The output formatter of this model {what}."
     assert len(caplog.records) == 1
     assert SECRET not in caplog.text
 
@@ -164,7 +161,8 @@ def test_six_arguments() -> None:
         ("a", True, False, None, 'Say "hi"\n'),
         (" b", False, True, "eos_token", 'Say "hi"\na b'),
     ]
-    assert "instead of a text" in streamed(custom(adapted(lambda *six: 3)), [tokens_of(5)])
+    with pytest.raises(InternalError, match="instead of a text"):
+        streamed(custom(adapted(lambda *six: 3)), [tokens_of(5)])
 
 
 @pytest.fixture(scope="module")

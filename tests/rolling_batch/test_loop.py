@@ -6,6 +6,7 @@ import time
 import pytest
 
 from djl_trtllm.errors import EngineRestarting, GenerationFailed
+from djl_trtllm.formats.custom import CustomFormatter
 from tests.support.loop import rig, tokenizer
 from tests.support.toy_engine import ToyEngine, toy_limits
 
@@ -287,3 +288,38 @@ def test_what_was_changed_in_a_request_is_said_in_a_header():
     assert "lowered to 512 (set by max_output_len)" in said
     assert "temperatur" in said
     assert len(client.lines) == 512
+
+
+class Broken:
+    """A model author's formatter that fails at its nth call."""
+
+    def __init__(self, good: int) -> None:
+        self.good = good
+
+    def __call__(self, output) -> str:
+        self.good -= 1
+        if self.good < 0:
+            raise KeyError("some text of the client's")
+        return "."
+
+
+@pytest.mark.parametrize("good", [0, 2])
+def test_an_answer_that_cannot_be_written_ends_alone_and_leaves_the_engine(good, caplog):
+    engine = toy(step_delay=0.01)
+    formatter = CustomFormatter(Broken(good), "text/x", "model.py:f")
+    with rig(engine, formatter=formatter, output_formatter="model.py:f") as r:
+        bad = r.java.send(ask("fox", max_new_tokens=400))
+        good_one = r.java.send(ask("fox", max_new_tokens=5, output_formatter="jsonlines"))
+        r.java.run()
+        deadline = time.monotonic() + 5
+        while engine.stats().running and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert engine.stats().running == 0
+    assert len(good_one.lines) == 5
+    if good:
+        first, last = bad.text.split("{", 1)
+        assert first == "." * good
+        assert "raised KeyError" in last
+    else:
+        assert (bad.code, bad.error) == (500, "The output formatter of this model raised KeyError.")
+    assert "some text" not in caplog.text + bad.text

@@ -13,6 +13,7 @@ from pathlib import Path
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from djl_trtllm.formats.custom import CustomFormatter
 from djl_trtllm.options import sources
 from djl_trtllm.rolling_batch.inbox import QueueInbox
 from djl_trtllm.rolling_batch.wire import Wire
@@ -67,14 +68,21 @@ def _scratch() -> tempfile.TemporaryDirectory[str]:
 class Rig:
     """Everything between DJL's step and the toy engine. `java` sends requests, `engine` can be broken."""
 
-    def __init__(self, engine: ToyEngine, *, item_chars: int | None = None, **options: str) -> None:
+    def __init__(
+        self,
+        engine: ToyEngine,
+        *,
+        item_chars: int | None = None,
+        formatter: CustomFormatter | None = None,
+        **options: str,
+    ) -> None:
         self.engine = engine
         self.inbox = QueueInbox()
         engine.open(self.inbox)
         self.options = sources.read(options, {})
         self.wire = Wire(lmi_codes=self.options.error_codes == "lmi")
         chars = item_chars or self.wire.item_chars
-        self.loop = assemble(self.options, engine, self.inbox, tokenizer(), chars)
+        self.loop = assemble(self.options, engine, self.inbox, tokenizer(), chars, formatter)
         self.java = JavaSide(self.call)
 
     def call(self, inputs):
@@ -82,9 +90,15 @@ class Rig:
 
 
 @contextmanager
-def rig(engine: ToyEngine | None = None, *, item_chars: int | None = None, **options: str) -> Iterator[Rig]:
+def rig(
+    engine: ToyEngine | None = None,
+    *,
+    item_chars: int | None = None,
+    formatter: CustomFormatter | None = None,
+    **options: str,
+) -> Iterator[Rig]:
     engine = engine or ToyEngine(limits=toy_limits(vocab_size=tokenizer().vocab_size))
-    made = Rig(engine, item_chars=item_chars, **options)
+    made = Rig(engine, item_chars=item_chars, formatter=formatter, **options)
     try:
         yield made
     finally:
