@@ -38,6 +38,19 @@ _BOUNDS = (
 )
 
 
+_NOTES = frozenset(
+    (
+        *("$comment", "$defs", "$id", "$schema", "default", "definitions", "deprecated", "description"),
+        *("discriminator", "example", "examples", "readOnly", "title", "writeOnly"),
+    )
+)
+"""Keywords that bind nothing."""
+
+_ALONE = ("$ref", "anyOf", "oneOf", "allOf", "const", "enum")
+"""Keywords that are enforced, while what stands beside them is passed over. A type beside them is common and harmless
+where they are of that type, but for a reference."""
+
+
 class _Wrong(Exception):
     """What is wrong, for a sentence that begins with the schema."""
 
@@ -87,6 +100,7 @@ def _check(schema: object, root: object) -> None:
     if not isinstance(schema, dict):
         raise _Wrong("has an inner schema that is neither an object nor a boolean")
     _check_words(schema)
+    _check_beside(schema)
     _check_reference(schema, root)
     for name in _OF_SCHEMAS:
         for key, inner in _object(schema, name).items():
@@ -124,6 +138,21 @@ def _check_words(schema: Mapping[str, object]) -> None:
         least, most = schema.get(low), schema.get(high)
         if isinstance(least, int | float) and isinstance(most, int | float) and least > most:
             raise _Wrong(f"has a {low} above its {high}")
+
+
+def _check_beside(schema: Mapping[str, object]) -> None:
+    """Refuse keywords of which only one is enforced."""
+    for name in _ALONE:
+        rest = schema.keys() - _NOTES - {name} - ({"type"} if name != "$ref" else set())
+        if name in schema and rest:
+            raise _Wrong(f"has other keywords beside {name}, which cannot be enforced together")
+    of_text = [name for name in ("pattern", "format") if name in schema]
+    lengths = [name for name in ("minLength", "maxLength") if name in schema]
+    if of_text and (lengths or len(of_text) > 1):
+        raise _Wrong(f"has {(lengths or of_text)[-1]} beside {of_text[0]}, which cannot be enforced together")
+    required, described = schema.get("required"), schema.get("properties", {})
+    if isinstance(required, list) and isinstance(described, dict) and set(required) - described.keys():
+        raise _Wrong("requires a property that is not among its properties")
 
 
 def _object(schema: Mapping[str, object], name: str) -> Mapping[str, object]:

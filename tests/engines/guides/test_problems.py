@@ -60,6 +60,12 @@ SCHEMAS = {
     f'{{"items": {{"uniqueItems": true, "title": "{SECRET}"}}}}': "uniqueItems",
     f'{{"anyOf": [], "title": "{SECRET}"}}': "anyOf that is no list",
     f'{{"allOf": [{{}}, {{"title": "{SECRET}"}}]}}': "allOf with several",
+    f'{{"$ref": "#/$defs/a", "minimum": 3, "$defs": {{"a": {{"title": "{SECRET}"}}}}}}': "beside $ref",
+    f'{{"anyOf": [{{}}], "required": ["{SECRET}"]}}': "beside anyOf",
+    f'{{"enum": ["{SECRET}"], "minLength": 3}}': "beside enum",
+    f'{{"pattern": "{SECRET}", "minLength": 3}}': "minLength beside pattern",
+    f'{{"pattern": "{SECRET}", "format": "uuid"}}': "format beside pattern",
+    f'{{"properties": {{"a": {{}}}}, "required": ["{SECRET}"]}}': "not among its properties",
     f'{{"minLength": 3, "maxLength": 2, "title": "{SECRET}"}}': "minLength above its maxLength",
     f'{{"items": [{{"title": "{SECRET}"}}]}}': "an inner schema",
 }
@@ -95,14 +101,19 @@ def test_what_is_surely_wrong_is_told_without_the_clients_words(
 
 
 PERSON = {
-    "$defs": {"name": {"type": "string", "minLength": 1, "pattern": "^[A-Z]"}},
+    "$defs": {"name": {"type": "string", "pattern": "^[A-Z]"}},
     "type": "object",
     "properties": {
-        "name": {"$ref": "#/$defs/name"},
+        "name": {"$ref": "#/$defs/name", "description": "who", "default": "A"},
+        "nick": {
+            "anyOf": [{"type": "string", "maxLength": 9}, {"type": "null"}],
+            "title": "Nick",
+            "default": None,
+        },
         "$ref": {"type": ["string", "null"]},
         "age": {"type": "integer", "minimum": 0, "maximum": 150},
         "children": {"type": "array", "items": {"$ref": "#"}},
-        "kind": {"enum": [{"$ref": "http://not-a-schema"}, "b"]},
+        "kind": {"type": "string", "enum": [{"$ref": "http://not-a-schema"}, "b"]},
         "either": {"anyOf": [{"const": 3}, {"type": "boolean"}]},
     },
     "required": ["name"],
