@@ -103,13 +103,8 @@ class Reader:
                 return msgspec.UNSET
         try:
             return msgspec.json.decode(raw, type=rule.type)
-        except msgspec.ValidationError:
-            return self._inside(rule, raw, path)
-        except RecursionError:
-            self._say(repeats.TOO_DEEP)
         except UNREADABLE:
-            self._say(f"{path} holds an escape that is no character, such as half of a surrogate pair.")
-        return msgspec.UNSET
+            return self._inside(rule, raw, path)
 
     def _inside(self, rule: Rule, raw: msgspec.Raw, path: str) -> object:
         """Look for what is wrong inside of a value."""
@@ -135,12 +130,7 @@ class Reader:
         return inner()
 
     def _struct(self, inner: type[msgspec.Struct], raw: msgspec.Raw, path: str) -> msgspec.Struct:
-        try:
-            fields = _OBJECT.decode(raw)
-        except UNREADABLE:
-            self._say(f"{path} has a name with an escape that is no character.")
-            return inner()
-        return self.read(fields, inner, f"{path}." if path != "parameters" else "")
+        return self.read(_OBJECT.decode(raw), inner, f"{path}." if path != "parameters" else "")
 
     def _say(self, problem: str) -> None:
         if problem not in self.problems:

@@ -78,7 +78,7 @@ def for_template(messages: Sequence[Message], problems: list[str]) -> list[dict[
             break
         path = f"messages[{i}]"
         if message.role is None:
-            if not any(problem.startswith(path) for problem in problems):
+            if not any(problem.startswith((f"{path}.", f"{path} ")) for problem in problems):
                 problems.append(f"{path}.role is missing: it is {_ROLES}.")
             continue
         made.append(_one(path, message, problems))
@@ -89,7 +89,7 @@ def _one(path: str, message: Message, problems: list[str]) -> dict[str, Any]:
     content = message.content
     if isinstance(content, list):
         content = _joined(f"{path}.content", content, problems)
-    elif content is None and not message.tool_calls and not any(p.startswith(path) for p in problems):
+    elif content is None and not message.tool_calls and not any(p.startswith(f"{path}.") for p in problems):
         problems.append(f"{path}.content is missing: send a text.")
     texts.check(path, content or "", problems)
     made: dict[str, Any] = {

@@ -78,7 +78,7 @@ def _functions(tools: Sequence[Tool], problems: list[str]) -> dict[str, dict[str
         path = f"tools[{i}].function"
         function = tool.function
         if function is None:
-            if not any(problem.startswith(f"tools[{i}]") for problem in problems):
+            if not any(problem.startswith((f"tools[{i}].", f"tools[{i}] ")) for problem in problems):
                 problems.append(f"{path} is missing.")
             continue
         name = function.name or ""

@@ -124,3 +124,9 @@ def test_what_is_refused() -> None:
         "output_formatter must be one of completions for a body with prompt."
     ]
     assert not read(completion(add_special_tokens=False)).prompts[0].special
+
+
+def test_beams_do_not_stream() -> None:
+    assert problems(Features(beam_width=2), temperature=0, stream=True) == [
+        "The 2 beams of this engine cannot stream; send stream=false."
+    ]

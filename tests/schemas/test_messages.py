@@ -110,3 +110,23 @@ def test_no_messages() -> None:
         read('{"messages": null}')
     with pytest.raises(InvalidRequest, match="messages must be a list of at most 16384 messages, not a text"):
         read('{"messages": "x"}')
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        chat(messages=[{}] * 10_000),
+        chat(messages=[5] * 10_000),
+        chat(messages=[{"role": "user", "content": [{"type": "image"}] * 10_000}]),
+        chat(tools=[{}] * 10_000),
+    ],
+)
+def test_the_first_few_mistakes_are_enough(data: bytes) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read(data)
+    assert len(caught.value.problems) < 80
+
+
+def test_what_is_wrong_with_one_message_does_not_hide_another() -> None:
+    found = refused({}, *[{"role": "user", "content": "x"}] * 9, {"role": 5, "content": "x"})
+    assert [problem.split(" ")[0] for problem in found] == ["messages[10].role=5", "messages[0].role"]
