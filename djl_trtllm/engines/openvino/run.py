@@ -224,6 +224,8 @@ class OpenVINOEngine:
         if not start.guide:
             return
         probe = g.Start(str(Path(start.guide) / PROBE), start.stop_ids, MEMORY)
+        # While a guide is compiled for those who wait for it, nothing else need be heard of.
+        self._stall += 2 * self._options.guide_timeout
         self._features = replace(self._features, guides=frozenset(GuideKind))
         self._guides = GuideChecks(
             lambda: GuideProcess(probe),

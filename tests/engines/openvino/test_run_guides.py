@@ -200,6 +200,25 @@ def test_an_unchecked_bad_one_costs_only_its_own_request(rig: Rig) -> None:
     assert rig.news.finish(running.id) is FinishReason.LENGTH
 
 
+def test_a_kv_cache_that_is_too_small_and_shared_prefixes(tmp_path: Path) -> None:
+    rig = Rig(openvino_engine(tmp_path, openvino_kv_cache=256, enable_kv_cache_reuse="true"))
+    guide = Guide(GuideKind.REGEX, "([a-z]{4} ){12}[0-9]{8}")
+    try:
+        rig.engine.check(guide)
+        requests = [
+            EngineRequest(
+                next(IDS), [*range(300, 364), 301], SamplingParams(120, do_sample=True, seed=n), guide
+            )
+            for n in range(12)
+        ]
+        rig.engine.submit(requests)
+        texts = [rig.text(request) for request in requests]
+    finally:
+        rig.engine.close()
+    assert all(re.fullmatch(guide.text, text) for text in texts), texts
+    assert len(set(texts)) > 6
+
+
 @pytest.mark.parametrize("family", ["gpt2"])
 def test_a_byte_level_tokenizer(tiny_models: None, family: str) -> None:
     engine = OpenVINOEngine(compiled(family), tiny_engine_options(family, openvino_kv_cache=2048))
