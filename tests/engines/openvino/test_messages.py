@@ -5,7 +5,7 @@ from array import array
 import msgspec
 import pytest
 
-from djl_trtllm.core import EngineRequest, SamplingParams
+from djl_trtllm.core import EngineRequest, Guide, GuideKind, SamplingParams
 from djl_trtllm.engines.openvino import messages as m
 from djl_trtllm.engines.openvino.sampling import generation_values, sequenced
 
@@ -68,3 +68,14 @@ def test_sampling_always_sets_the_seed() -> None:
 def test_logprobs_are_asked_for_by_a_count() -> None:
     assert values(logprobs=True)["logprobs"] == 1
     assert values(ignore_eos=True)["ignore_eos"] is True
+
+
+@pytest.mark.parametrize("kind", list(GuideKind))
+def test_a_guide_travels_and_says_itself_where_its_answer_ends(kind: GuideKind) -> None:
+    sampling = SamplingParams(9, min_new_tokens=5, ignore_eos=True)
+    bound = sequenced(EngineRequest(1, [5], sampling, Guide(kind, "ü")))
+    assert bound.guide == m.Bound({"JSON": "json_schema"}.get(kind.name, kind.name.lower()), "ü")
+    assert (bound.sampling.min_new_tokens, bound.sampling.ignore_eos) == (0, False)
+    assert m.decode_to_child(m.encode(m.Submit([bound]))) == m.Submit([bound])
+    free = sequenced(EngineRequest(1, [5], sampling))
+    assert (free.sampling.min_new_tokens, free.sampling.ignore_eos, free.guide) == (5, True, None)
