@@ -33,5 +33,5 @@ def joined(problems: list[str], **named: str | list[str] | None) -> tuple[str, .
         if given is not None:
             many = (given,) if isinstance(given, str) else given
             check(name, "".join(many), problems)
-            texts.update(dict.fromkeys(many))
+            texts |= dict.fromkeys(many)
     return tuple(texts)
