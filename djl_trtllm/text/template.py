@@ -1,33 +1,28 @@
 """Chat templates, rendered as transformers renders them, but bounded.
 
-A template comes with a model and runs in jinja2's immutable sandbox. What messages can make it do is bounded: the
-length of `range`, of repeated text and of the whole prompt.
+A template comes with a model and runs in jinja2's immutable sandbox. What messages can make it do is bounded: turns of
+loops and calls, the length of whatever it makes, and that of the whole prompt.
 """
 
 from __future__ import annotations
 
 import datetime
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import jinja2
-from jinja2 import ext, nodes, parser, sandbox
+from jinja2 import ext, nodes, parser
 
 from djl_trtllm.errors import ArtifactError, InvalidRequest
-
-MAX_PROMPT = 32 * 2**20
-"""Characters of a rendered prompt, and of any text or list a template repeats."""
+from djl_trtllm.text import template_budget as budget
+from djl_trtllm.text import template_growth as growth
+from djl_trtllm.text.template_sandbox import Sandbox
 
 _SHOWN = 200
 
 
 class _Refused(jinja2.TemplateError):
     """The template called `raise_exception`."""
-
-
-class _TooLong(jinja2.TemplateError):
-    """The prompt, or a part of it, passed `MAX_PROMPT`."""
 
 
 class _GenerationBlock(ext.Extension):
@@ -39,19 +34,6 @@ class _GenerationBlock(ext.Extension):
         line = next(parser.stream).lineno
         body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
         return nodes.Scope(body).set_lineno(line)
-
-
-class _Environment(sandbox.ImmutableSandboxedEnvironment):
-    intercepted_binops = frozenset(("*", "**"))
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        if operator == "**" and (abs(left) > 2**31 or abs(right) > 64):
-            raise _TooLong
-        for repeated, times in ((left, right), (right, left)):
-            sequence = isinstance(repeated, (str, list, tuple)) and isinstance(times, int)
-            if sequence and len(repeated) * times > MAX_PROMPT:
-                raise _TooLong
-        return super().call_binop(context, operator, left, right)
 
 
 def _raise_exception(message: object) -> NoReturn:
@@ -70,19 +52,17 @@ def _tojson(
     sort_keys: bool = False,
 ) -> str:
     # jinja2's own filter escapes for HTML, which no model has seen.
-    return json.dumps(
+    return growth.tojson(
         value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
     )
 
 
-def _environment() -> _Environment:
-    # No autoescape: a prompt is no HTML.
-    environment = _Environment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[_GenerationBlock, ext.loopcontrols]
-    )
-    environment.filters["tojson"] = _tojson
-    environment.globals.update(raise_exception=_raise_exception, strftime_now=_strftime_now)
-    return environment
+def _sandbox() -> Sandbox:
+    made = Sandbox([_GenerationBlock, ext.loopcontrols])
+    made.filters["tojson"] = _tojson
+    made.globals.update(raise_exception=_raise_exception, strftime_now=_strftime_now)
+    made.put_prices()
+    return made
 
 
 class ChatTemplate:
@@ -91,7 +71,8 @@ class ChatTemplate:
     def __init__(self, source: str, special_tokens: Mapping[str, str]) -> None:
         self._special_tokens = dict(special_tokens)
         try:
-            self._template = _environment().from_string(source)
+            with budget.rendering():  # what is constant is worked out now
+                self._template = _sandbox().from_string(source)
         except jinja2.TemplateSyntaxError as error:
             raise ArtifactError(
                 f"The model's chat template is not valid Jinja: line {error.lineno}: {error.message}"
@@ -119,10 +100,15 @@ class ChatTemplate:
             "add_generation_prompt": add_generation_prompt,
         }
         try:
-            return self._bounded(variables)
-        except _TooLong:
+            with budget.rendering():
+                return self._bounded(variables)
+        except budget.TooLong:
             raise InvalidRequest(
-                f"The chat template makes a prompt of more than {MAX_PROMPT} characters of these messages."
+                f"The chat template makes a prompt of more than {budget.MAX_PROMPT} characters of these messages."
+            ) from None
+        except budget.TooMuch:
+            raise InvalidRequest(
+                "The chat template has too much to do with these messages; send fewer or shorter ones."
             ) from None
         except (_Refused, jinja2.UndefinedError) as error:
             reason = " ".join(str(error).split())[:_SHOWN]
@@ -138,7 +124,6 @@ class ChatTemplate:
         length, parts = 0, []
         for part in self._template.generate(variables):
             length += len(part)
-            if length > MAX_PROMPT:
-                raise _TooLong
+            budget.fits(length)
             parts.append(part)
         return "".join(parts)
