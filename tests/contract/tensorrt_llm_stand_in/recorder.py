@@ -95,7 +95,7 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if hasattr(value, "dtype") and hasattr(value, "tolist"):
+    if (type(value).__module__, type(value).__name__) == ("torch", "Tensor"):
         return {"__class__": "Tensor", "dtype": str(value.dtype), "values": plain(value.tolist())}
     fields = getattr(value, "_plain", None)
     return {"__class__": type(value).__name__, **plain(fields())} if callable(fields) else repr(type(value))
