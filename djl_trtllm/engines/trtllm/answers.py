@@ -1,7 +1,8 @@
 """What a request may ask of its answer beyond plain tokens, by runtime and release.
 
-Read: the executor's bindings of 0.9 to 1.2; its guided decoder from 0.17 on; the PyTorch backend's worker, samplers and
-guided decoder around 1.0, 1.2 and 1.3. What was not shown to work on a release is off there.
+Read: the executor's bindings of 0.9 to 1.2; its decoder and, from about 0.17 on, its guided decoder; the PyTorch
+backend's worker, samplers and guided decoder around 1.0, 1.2 and 1.3. What was not shown to work on a release is off
+there.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from djl_trtllm.core import Features, GuideKind
 from djl_trtllm.engines.trtllm.versions import Release
 
 GUIDES_SINCE = (0, 16)
-"""The executor's bindings have no guided decoding before (0.15.0 has it in C++ only)."""
+"""The executor's bindings have no guided decoding before: those of 0.15.0 were read, and have none."""
 
 MOST_TOPS = 20
 """Alternatives a token that are asked for at most; the library would take more (100 in 1.3)."""
@@ -39,7 +40,8 @@ def of_gpt_manager(width: int) -> Features:
 def of_llm_api(release: Release, width: int, *, guided: bool) -> Features:
     """Return what the LLM API does with its PyTorch backend.
 
-    Biases: 1.0's own server went around them; the default sampler adds them since August 2025 (pull request 6464).
+    Biases: 1.0's own server went around them; the default sampler adds them since August 2025 (pull request 6464 of
+    TensorRT-LLM).
     Bad words: the C++ sampler knows them, which is asked for in 1.0 and 1.2; the default one passed them over until
     July 2026 (pull request 16052), between two candidates of 1.3, and no name tells one from the other. Only single
     tokens can be passed as ids (`bad_token_ids`).

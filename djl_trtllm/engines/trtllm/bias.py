@@ -12,8 +12,9 @@ STRONGEST = 10_000.0
 def tensor(bias: Iterable[tuple[int, float]], vocab_size: int, dtype: str) -> Any:
     """Return a tensor [vocab_size]. `dtype` is that of the logits: another one fails in the step, with all that runs.
 
-    Float32 [vocab_size] is what the documentation of the executor and of the LLM API says, and float32 the type of an
-    engine's logits unless it was built otherwise. An id that comes twice has the sum.
+    The batch managers' decoder checks the length against the engine's vocab_size, not padded, and takes the type of the
+    logits (and, later, float32 for float16), as was read in several of their releases; the LLM API says float32. An id
+    that comes twice has the sum.
     """
     import torch
 
