@@ -71,7 +71,7 @@ class Tokenizer:
         `special` adds the special tokens that transformers would add; a prompt made by a chat template has its own.
         Raises InvalidRequest when the text holds half of a surrogate pair, which is no character.
         """
-        return list(self._encode_all([text], special)[0])
+        return self._encode_all([text], special)[0]
 
     def words(self, text: str) -> tuple[tuple[int, ...], ...]:
         """Return the runs of ids by which `text` usually comes in an output, for lists of bad words.

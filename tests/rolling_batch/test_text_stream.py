@@ -29,6 +29,7 @@ def detokenizer():
     return tokenizer().detokenizer((), True)
 
 
+@settings(deadline=None)
 @given(IDS, st.lists(st.integers(1, 5), max_size=40))
 def test_a_plain_stream_is_the_one_shot_decode(ids, sizes):
     tokens, text = run(PlainStream(detokenizer()), ids, sizes)
@@ -36,7 +37,7 @@ def test_a_plain_stream_is_the_one_shot_decode(ids, sizes):
     assert [token for token in tokens if token != NO_TOKEN] == ids
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     IDS,
     st.lists(st.integers(1, 5), max_size=40),

@@ -9,7 +9,7 @@ from collections import defaultdict
 from typing import Any, Literal
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Regex, Tokenizer, normalizers, pre_tokenizers
 
@@ -27,6 +27,7 @@ def copy(kind: str, **parts: Any) -> Tokenizer:
 
 
 @pytest.mark.parametrize("kind", BOUNDED)
+@settings(deadline=None)
 @given(text=st.text(max_size=80))
 @example(text=" " * 200)
 @example(text="</s>" * 9 + "größetwo words")

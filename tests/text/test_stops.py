@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from djl_trtllm.text.stops import StopMatcher
@@ -59,11 +59,13 @@ few_letters = st.text("ab", max_size=30) | st.text("abc\n😀", max_size=30)
 some_stops = st.lists(st.text("ab", max_size=6) | st.text("abc\n😀", max_size=5), max_size=20)
 
 
+@settings(deadline=None)
 @given(text=few_letters, stops=some_stops, at=st.lists(st.integers(0, 30), max_size=12), keep=st.booleans())
 def test_oracle(text: str, stops: list[str], at: list[int], keep: bool) -> None:
     assert run(cut(text, at), stops, keep) == oracle(text, stops, keep)
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=40), keep=st.booleans(), data=st.data())
 def test_parts_of_the_text_itself(text: str, keep: bool, data: st.DataObject) -> None:
     slices = st.tuples(st.integers(0, len(text)), st.integers(1, 8)).map(lambda s: text[s[0] : s[0] + s[1]])
@@ -164,7 +166,7 @@ HUNDREDS = [f" the quick brown {word}" * 40 for word in range(500)]
 )
 def test_many_long_stop_strings_cost_little(stops: list[str], piece: str) -> None:
     """Several microseconds a character. Looking for each of them in each piece takes a hundred times as long."""
-    matcher, started = StopMatcher(stops), time.perf_counter()
+    matcher, started = StopMatcher(stops), time.thread_time()
     for _ in range(2000):
         matcher.feed(piece)
-    assert time.perf_counter() - started < 1.0
+    assert time.thread_time() - started < 1.0

@@ -6,7 +6,7 @@ import codecs
 import tracemalloc
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from djl_trtllm.text.table import TokenTable, byte_level, spelling
@@ -22,6 +22,7 @@ def detokenizer(kind: str, prompt: list[int], skip: bool = True) -> TableDetoken
     return TableDetokenizer(TokenTable(known, skip, found.to_bytes), found, prompt)
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=20), cuts=st.lists(st.integers(0, 258), max_size=20))
 def test_all_that_is_certain_is_sent_at_once(text: str, cuts: list[int]) -> None:
     """Real text with stray bytes in between; a real U+FFFD is text like any other."""

@@ -119,14 +119,14 @@ def test_work_without_end(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(template_budget, "MAX_WORK", 2**25)
     started = time.thread_time()
     assert "has too much to do with these messages" in refusal(source)
-    assert time.thread_time() - started < 1.0
+    assert time.thread_time() - started < 3.0
 
 
 @pytest.mark.parametrize("source", TOO_LONG)
 def test_text_without_end(source: str) -> None:
     started = time.thread_time()
     assert "makes a prompt of more than 33554432 characters" in refusal(source)
-    assert time.thread_time() - started < 1.0
+    assert time.thread_time() - started < 3.0
 
 
 @pytest.mark.long
