@@ -130,6 +130,11 @@ class _Running:
     request: EngineRequest
     tokens: list[int] = field(default_factory=list)
 
+    @property
+    def position(self) -> int:
+        """How many tokens it has."""
+        return len(self.tokens)
+
 
 @dataclass
 class ToyEngine:
