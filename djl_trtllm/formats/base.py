@@ -33,7 +33,7 @@ class Ending:
 
     `index` counts the sequences of a request: those of the first prompt first. `stop` is the stop string that was met.
     `tokens`, `texts`, `logprobs` and `tops` of the whole are there only if the response keeps them; `score` is the sum
-    of all log-probs where there are more sequences than the client gets. `prompt_logprobs` as in `TokenChunk`.
+    of all log-probs where several sequences of a prompt are kept. `prompt_logprobs` as in `TokenChunk`.
     """
 
     reason: FinishReason

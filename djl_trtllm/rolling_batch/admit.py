@@ -88,7 +88,7 @@ class Admission:
                     self._stream(request, prompt),
                     response.writer(index),
                     keeps_tokens=response.keeps_tokens,
-                    scored=request.sequences > request.n,
+                    scored=request.sequences > 1 and response.keeps_tokens,
                     plain=plain,
                 )
             )

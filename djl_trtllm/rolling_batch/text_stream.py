@@ -90,11 +90,12 @@ class StoppingStream:
     like any other and only what follows it is cut. Tokens after the one that completes the stop are dropped.
     """
 
-    __slots__ = ("_detokenizer", "_held", "_matcher", "_safe", "step", "stopped")
+    __slots__ = ("_decode", "_detokenizer", "_feed", "_held", "_matcher", "_safe", "step", "stopped")
 
     def __init__(self, detokenizer: Detokenizer, stops: Sequence[str], keep: bool = False) -> None:
         self._detokenizer = detokenizer
         self._matcher = StopMatcher(stops, keep)
+        self._decode, self._feed = detokenizer.step, self._matcher.feed
         self._held: deque[tuple[int, str, float | None, Alternatives | None]] = deque()
         self._safe = ""
         self.step: Callable[[int], str] | None = None
@@ -114,7 +115,16 @@ class StoppingStream:
         """Decode `tokens` up to the first stop string; nothing after that."""
         if self.stopped:
             return None
-        self._take(tokens, logprobs, tops)
+        if len(tokens) != 1 or self._held:
+            self._take(tokens, logprobs, tops)
+            return self._release()
+        # One token while nothing is held back, by far the commonest case, at half the price.
+        text = self._decode(tokens[0])
+        safe, self.stopped = self._feed(text)
+        if len(safe) == len(text) and not self.stopped:
+            return Piece(tokens, [safe], logprobs, tops)
+        self._hold(tokens[0], text, 0, logprobs, tops)
+        self._safe = safe
         return self._release()
 
     def finish(self, tokens: Sequence[int], logprobs: Logprobs, tops: Tops = None) -> Piece | None:
@@ -131,20 +141,21 @@ class StoppingStream:
         return _with_tail(piece, tail) if tail else piece
 
     def _take(self, tokens: Sequence[int], logprobs: Logprobs, tops: Tops) -> None:
-        step, held, safe = self._detokenizer.step, self._held, [self._safe]
+        safe = [self._safe]
         for position, token in enumerate(tokens):
-            text = step(token)
-            logprob = None if logprobs is None else logprobs[position]
-            held.append((token, text, logprob, None if tops is None else tops[position]))
+            text = self._decode(token)
+            self._hold(token, text, position, logprobs, tops)
             safe.append(self._matched(text))
             if self.stopped:
                 break
         self._safe = "".join(safe)
 
+    def _hold(self, token: int, text: str, position: int, logprobs: Logprobs, tops: Tops) -> None:
+        logprob = None if logprobs is None else logprobs[position]
+        self._held.append((token, text, logprob, None if tops is None else tops[position]))
+
     def _matched(self, text: str) -> str:
-        if not text:
-            return ""
-        safe, self.stopped = self._matcher.feed(text)
+        safe, self.stopped = self._feed(text)
         return safe
 
     def _release(self, *, everything: bool = False) -> Piece | None:

@@ -51,6 +51,8 @@ def request(arrived: Arrived[Body], site: Site) -> Request:
         n, sequences = abilities.answers(
             given.n, given.best_of, count, streaming, site.limits, site.features, problems
         )
+    if output_format == "tgi" and given.n is None:
+        n = sequences  # TGI shows all of them, the best first
     if sequences > n and ":" in output_format:
         problems.append(
             "best_of is not supported: this server's own format writes every answer; leave it out."

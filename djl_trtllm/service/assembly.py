@@ -40,7 +40,7 @@ def assemble(
     """
     source = tokenizer.chat_template
     template = ChatTemplate(source, tokenizer.special_tokens) if source is not None else None
-    schemas = Schemas(Defaults.of(options), engine.limits, engine.features, template)
+    schemas = Schemas(Defaults.of(options), engine.limits, engine.features, template, tokenizer.decode)
     writers = Writers(tokenizer.special_ids, tokenizer.token_text, tokenizer.token_bytes, formatter)
     admission = Admission(schemas.parse, writers.make, tokenizer, engine.limits, options.on_long_input)
     requests = RequestLog(options.log_requests != "off")

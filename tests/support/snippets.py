@@ -28,8 +28,8 @@ class Snippet:
 
 
 def snippets(page: str) -> list[Snippet]:
-    """The blocks of docs/<page>, in order."""
-    whole = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    """The blocks of a page of the project, in order."""
+    whole = (ROOT / page).read_text(encoding="utf-8")
     found = []
     for block in _BLOCK.finditer(whole):
         before = whole[: block.start()]
