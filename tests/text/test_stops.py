@@ -20,7 +20,7 @@ Result = tuple[str, "str | None"]
 def oracle(text: str, stops: Stops, keep: bool) -> Result:
     """The text before the stop string that is complete first, and that stop string; the longest of several."""
     for end in range(1, len(text) + 1):
-        complete = [stop for stop in stops if stop and text[:end].endswith(stop)]
+        complete = [stop for stop in stops if stop and text.endswith(stop, 0, end)]
         if complete:
             stop = max(complete, key=len)
             return text[: end if keep else end - len(stop)], stop
@@ -79,7 +79,7 @@ def mismatches(cases: int, seed: int) -> int:
     for _ in range(cases):
         letters = rng.choice(("ab", "abc", "a", "xyz\n ", "ab日😀"))
         text = "".join(rng.choices(letters, k=rng.randint(0, 40)))
-        shortest, most = rng.choice(((1, 4), (2, 12), (4, 60)))
+        shortest, most = rng.choice(((1, 4), (1, 2), (2, 9), (4, 30)))
         stops = [
             "".join(rng.choices(letters, k=rng.randint(shortest, 8))) for _ in range(rng.randint(1, most))
         ]
