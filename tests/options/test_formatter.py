@@ -24,7 +24,9 @@ def test_names_and_places(text: str, value: str) -> None:
     assert FORMATTER.parse(text) == value
 
 
-@pytest.mark.parametrize("text", ["jsonline", "json-lines", "3p", "a:b:c", "a b", "module:", ":function", "m:1"])
+@pytest.mark.parametrize(
+    "text", ["jsonline", "json-lines", "3p", "a:b:c", "a b", "module:", ":function", "m:1"]
+)
 def test_slips_are_no_functions(text: str) -> None:
     with pytest.raises(ValueError):
         FORMATTER.parse(text)
