@@ -20,7 +20,8 @@ def build(job: Job, reporter: Reporter) -> None:
     # OpenVINO and NNCF send usage statistics where this package can be imported; a compiler calls nobody.
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     from djl_trtllm.engines.building import text_facts
-    from djl_trtllm.engines.openvino import export, guide_build, quantize
+    from djl_trtllm.engines.openvino import export, quantize
+    from djl_trtllm.engines.openvino.guides import build as guide_build
 
     out = Path(job.out)
     source = _source(job)

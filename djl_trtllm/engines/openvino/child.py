@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from djl_trtllm.engines.openvino import messages as m
-from djl_trtllm.engines.openvino.guide_compiler import GuideCompiler
-from djl_trtllm.engines.openvino.guide_files import PROBE
-from djl_trtllm.engines.openvino.guide_queue import GuideQueue
-from djl_trtllm.engines.openvino.guide_repair import repaired
+from djl_trtllm.engines.openvino.guides.compiler import GuideCompiler
+from djl_trtllm.engines.openvino.guides.files import PROBE
+from djl_trtllm.engines.openvino.guides.queue import GuideQueue
+from djl_trtllm.engines.openvino.guides.repair import repaired
 from djl_trtllm.engines.openvino.link import Link
 from djl_trtllm.engines.openvino.loop import BrokenPipelineError, Loop, first_line, out_of_memory
 from djl_trtllm.engines.openvino.sampling import generation_values

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 _RECIPE = (
     "build_child.py",
     "export.py",
-    "guide_build.py",
-    "guide_files.py",
-    "guide_model.py",
+    "guides/build.py",
+    "guides/files.py",
+    "guides/model.py",
     "overrides.py",
     "quantize.py",
 )

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from djl_trtllm.engines.openvino import messages as m
-from djl_trtllm.engines.openvino.guide_queue import GuideQueue
+from djl_trtllm.engines.openvino.guides.queue import GuideQueue
 from djl_trtllm.engines.openvino.link import Link
 
 logger = logging.getLogger(__name__)

@@ -30,11 +30,11 @@ from djl_trtllm.core import (
 )
 from djl_trtllm.engines.admission import refusal, unenforced
 from djl_trtllm.engines.base import EngineClosedError
-from djl_trtllm.engines.openvino import guide_messages as g
 from djl_trtllm.engines.openvino import messages as m
-from djl_trtllm.engines.openvino.guide_checks import MEMORY, GuideChecks
-from djl_trtllm.engines.openvino.guide_files import PROBE
-from djl_trtllm.engines.openvino.guide_process import GuideProcess
+from djl_trtllm.engines.openvino.guides import messages as g
+from djl_trtllm.engines.openvino.guides.checks import MEMORY, GuideChecks
+from djl_trtllm.engines.openvino.guides.files import PROBE
+from djl_trtllm.engines.openvino.guides.process import GuideProcess
 from djl_trtllm.engines.openvino.model import read_facts
 from djl_trtllm.engines.openvino.process import GRACE, ChildProcess
 from djl_trtllm.engines.openvino.sampling import sequenced

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from djl_trtllm.core import Limit, Limits
-from djl_trtllm.engines.openvino import guide_files
+from djl_trtllm.engines.openvino.guides import files as guide_files
 from djl_trtllm.engines.openvino.messages import Start
 from djl_trtllm.engines.openvino.model import ModelFacts
 

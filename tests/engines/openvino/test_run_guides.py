@@ -16,7 +16,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from djl_trtllm.core import EngineRequest, Features, FinishReason, Guide, GuideKind, SamplingParams
-from djl_trtllm.engines.openvino.guide_files import DIRECTORY
+from djl_trtllm.engines.openvino.guides.files import DIRECTORY
 from djl_trtllm.engines.openvino.run import OpenVINOEngine
 from djl_trtllm.engines.supervisor import Supervisor
 from djl_trtllm.errors import Busy, EngineRestarting, InvalidRequest

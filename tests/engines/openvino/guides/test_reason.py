@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from djl_trtllm.engines.openvino.guide_reason import reason
+from djl_trtllm.engines.openvino.guides.reason import reason
 
 AT = "[04:39:56] /home/x/xgrammar-src/cpp/regex_converter.cc:75: "
 

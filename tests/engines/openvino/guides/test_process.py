@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from djl_trtllm.engines.openvino import guide_messages as g
-from djl_trtllm.engines.openvino.guide_checks import MEMORY
-from djl_trtllm.engines.openvino.guide_files import DIRECTORY, PROBE
-from djl_trtllm.engines.openvino.guide_process import EndedError, GuideProcess, NotReadyError
+from djl_trtllm.engines.openvino.guides import messages as g
+from djl_trtllm.engines.openvino.guides.checks import MEMORY
+from djl_trtllm.engines.openvino.guides.files import DIRECTORY, PROBE
+from djl_trtllm.engines.openvino.guides.process import EndedError, GuideProcess, NotReadyError
 from djl_trtllm.engines.openvino.messages import GRAMMAR, JSON, REGEX, Bound
 from tests.support.collector import TIMEOUT, eventually
 from tests.support.engines import compiled
@@ -129,8 +129,8 @@ def test_a_probe_that_is_not_there_is_not_ready(tmp_path: Path) -> None:
 def test_it_dies_with_its_parent() -> None:
     code = (
         "import sys, time\n"
-        "from djl_trtllm.engines.openvino import guide_messages as g\n"
-        "from djl_trtllm.engines.openvino.guide_process import GuideProcess\n"
+        "from djl_trtllm.engines.openvino.guides import messages as g\n"
+        "from djl_trtllm.engines.openvino.guides.process import GuideProcess\n"
         "from djl_trtllm.engines.openvino.messages import Bound\n"
         f"p = GuideProcess(g.Start({start().probe!r}, [2], {MEMORY}))\n"
         "p.ask(g.Check(Bound('regex', 'a')), 60)\n"

@@ -1,4 +1,4 @@
-"""Write what guided decoding needs into a compiled model, see `guide_files`. Runs where the model is compiled.
+"""Write what guided decoding needs into a compiled model, see `files`. Runs where the model is compiled.
 
 OpenVINO GenAI reads a tokenizer's vocabulary from its detokenizer model and matches a guide's grammar against it byte
 by byte. The vocabulary that `openvino_tokenizers.convert_tokenizer` writes has pieces as they are spelled, with U+2581
@@ -19,8 +19,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from djl_trtllm.engines.openvino import guide_model
-from djl_trtllm.engines.openvino.guide_files import CONFIG, DIRECTORY, MODEL, NONE, PROBE, SHIFT, VOCABULARY
+from djl_trtllm.engines.openvino.guides import model as guide_model
+from djl_trtllm.engines.openvino.guides.files import CONFIG, DIRECTORY, MODEL, NONE, PROBE, SHIFT, VOCABULARY
 from djl_trtllm.engines.openvino.model import read_facts
 
 _LOGIT = 2.0

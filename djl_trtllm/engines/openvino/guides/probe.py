@@ -1,4 +1,4 @@
-"""The process that checks guides: `python -m djl_trtllm.engines.openvino.guide_probe <descriptor> <parent's pid>`.
+"""The process that checks guides: `python -m djl_trtllm.engines.openvino.guides.probe <descriptor> <parent's pid>`.
 
 A malformed guide passes `add_request` and throws in `step()`, where it breaks every sequence in flight (OpenVINO GenAI
 2026.4.1, observed); one that is too large takes memory without end, one that is nested too deeply crashes. So each is
@@ -17,10 +17,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from djl_trtllm.engines.openvino import guide_messages as g
 from djl_trtllm.engines.openvino.child import structured_output, tie_to_parent
-from djl_trtllm.engines.openvino.guide_files import SHIFT
-from djl_trtllm.engines.openvino.guide_reason import reason
+from djl_trtllm.engines.openvino.guides import messages as g
+from djl_trtllm.engines.openvino.guides.files import SHIFT
+from djl_trtllm.engines.openvino.guides.reason import reason
 from djl_trtllm.engines.openvino.link import Link
 from djl_trtllm.engines.openvino.messages import GRAMMAR, Bound
 
@@ -61,7 +61,7 @@ def serve(link: Link) -> None:
 
 
 class Probe:
-    """A pipeline over the model and vocabulary that `guide_build` has made for this."""
+    """A pipeline over the model and vocabulary that `build` has made for this."""
 
     def __init__(self, directory: str, stop_ids: list[int]) -> None:
         import numpy as np

@@ -5,10 +5,10 @@ from __future__ import annotations
 import queue
 import time
 
-from djl_trtllm.engines.openvino import guide_messages as g
+from djl_trtllm.engines.openvino.guides import messages as g
 from djl_trtllm.engines.openvino.process import GRACE, ChildProcess
 
-MODULE = "djl_trtllm.engines.openvino.guide_probe"
+MODULE = "djl_trtllm.engines.openvino.guides.probe"
 
 START_LIMIT = 60.0
 """Seconds that a process may take to be ready, on a machine that is busy."""

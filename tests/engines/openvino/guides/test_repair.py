@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from djl_trtllm.engines.openvino.guide_repair import repaired
+from djl_trtllm.engines.openvino.guides.repair import repaired
 from djl_trtllm.engines.openvino.messages import GRAMMAR, JSON, REGEX, Bound
 
 

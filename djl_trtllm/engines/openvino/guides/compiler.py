@@ -31,7 +31,7 @@ _KEPT_BYTES = 256 << 20
 class GuideCompiler:
     """One thread that compiles one guide at a time. All methods are for the loop's thread.
 
-    `directory` is the one that `guide_files` describes, `other` that of a model with another number of logits, and
+    `directory` is the one that `files` describes, `other` that of a model with another number of logits, and
     `config` makes a GenerationConfig for one token, bound or not.
     """
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from djl_trtllm.core import Guide, GuideKind
 from djl_trtllm.engines import guides
-from djl_trtllm.engines.openvino import guide_messages as g
-from djl_trtllm.engines.openvino import guide_schema
-from djl_trtllm.engines.openvino.guide_process import EndedError, GuideProcess, NotReadyError
+from djl_trtllm.engines.openvino.guides import messages as g
+from djl_trtllm.engines.openvino.guides import schema as guide_schema
+from djl_trtllm.engines.openvino.guides.process import EndedError, GuideProcess, NotReadyError
 from djl_trtllm.engines.openvino.sampling import bound
 from djl_trtllm.errors import Busy, InvalidRequest
 

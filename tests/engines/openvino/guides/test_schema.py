@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from djl_trtllm.engines.openvino.guide_schema import problem
+from djl_trtllm.engines.openvino.guides.schema import problem
 
 
 @pytest.mark.parametrize(

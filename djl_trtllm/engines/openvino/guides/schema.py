@@ -1,7 +1,7 @@
 """What the library that enforces JSON schemas here gets wrong without a word, beyond what no engine can enforce.
 
 A client that binds its answer to a schema relies on it, so a schema is refused where an answer could break it, and
-`guide_repair` does not help. All of this was observed with OpenVINO GenAI 2026.4.1 (the XGrammar inside it).
+`repair` does not help. All of this was observed with OpenVINO GenAI 2026.4.1 (the XGrammar inside it).
 """
 
 from __future__ import annotations

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
-from djl_trtllm.engines.openvino import guide_build, guide_files
-from djl_trtllm.engines.openvino.guide_files import DIRECTORY
+from djl_trtllm.engines.openvino.guides import build as guide_build
+from djl_trtllm.engines.openvino.guides import files as guide_files
+from djl_trtllm.engines.openvino.guides.files import DIRECTORY
 from tests.support import tiny
 from tests.support.engines import compiled
 

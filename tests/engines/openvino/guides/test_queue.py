@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from djl_trtllm.core import EngineRequest, Guide, GuideKind, SamplingParams
-from djl_trtllm.engines.openvino.guide_queue import GuideQueue
+from djl_trtllm.engines.openvino.guides.queue import GuideQueue
 from djl_trtllm.engines.openvino.messages import Bound, Sequenced
 from djl_trtllm.engines.openvino.sampling import sequenced
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from djl_trtllm.engines.openvino import guide_compiler
 from djl_trtllm.engines.openvino.child import structured_output
-from djl_trtllm.engines.openvino.guide_compiler import GuideCompiler
-from djl_trtllm.engines.openvino.guide_files import DIRECTORY, PROBE
+from djl_trtllm.engines.openvino.guides import compiler as guide_compiler
+from djl_trtllm.engines.openvino.guides.compiler import GuideCompiler
+from djl_trtllm.engines.openvino.guides.files import DIRECTORY, PROBE
 from djl_trtllm.engines.openvino.messages import REGEX, Bound
 from tests.support.collector import TIMEOUT
 from tests.support.engines import compiled

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import pytest
 
 from djl_trtllm.core import Guide, GuideKind
-from djl_trtllm.engines.openvino import guide_checks
-from djl_trtllm.engines.openvino import guide_messages as g
-from djl_trtllm.engines.openvino.guide_checks import GuideChecks
-from djl_trtllm.engines.openvino.guide_process import EndedError, GuideProcess, NotReadyError
+from djl_trtllm.engines.openvino.guides import checks as guide_checks
+from djl_trtllm.engines.openvino.guides import messages as g
+from djl_trtllm.engines.openvino.guides.checks import GuideChecks
+from djl_trtllm.engines.openvino.guides.process import EndedError, GuideProcess, NotReadyError
 from djl_trtllm.errors import Busy, InvalidRequest
 
 GOOD = g.Verdict(g.GOOD)

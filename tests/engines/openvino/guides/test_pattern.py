@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from djl_trtllm.engines.openvino.guide_pattern import (
+from djl_trtllm.engines.openvino.guides.pattern import (
     JSON_STRING,
     TEXT,
     UnreadableError,

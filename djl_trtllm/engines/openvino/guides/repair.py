@@ -1,7 +1,7 @@
 """Guides as the library gets them: the same, but for what it gets wrong though it could get it right.
 
 An answer that keeps to the repaired guide keeps to the client's. All of this was observed with OpenVINO GenAI 2026.4.1
-(the XGrammar inside it); what cannot be repaired is refused by `guide_schema`.
+(the XGrammar inside it); what cannot be repaired is refused by `schema`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from djl_trtllm.engines.openvino import guide_pattern
-from djl_trtllm.engines.openvino.guide_schema import inside
+from djl_trtllm.engines.openvino.guides import pattern as guide_pattern
+from djl_trtllm.engines.openvino.guides.schema import inside
 from djl_trtllm.engines.openvino.messages import JSON, REGEX, Bound
 
 _FAR = 999_999_999_999_999

@@ -3,7 +3,7 @@
 - guide/openvino_detokenizer.*: the vocabulary, the exact bytes of every token, as the pipeline's tokenizer
 - guide/openvino_model.*: a model of a few numbers with as many logits as the real one
 - guide/config.json: their end token
-- guide/probe/: all three again for the process that checks guides, see `guide_build`
+- guide/probe/: all three again for the process that checks guides, see `build`
 - guide/none.txt: instead of these, why there are none
 """
 
@@ -18,7 +18,7 @@ NONE = "none.txt"
 MODEL, VOCABULARY, CONFIG = "openvino_model.xml", "openvino_detokenizer.xml", "config.json"
 
 SHIFT = 1
-"""How far ids are moved up in the probe's vocabulary: its id 0 is no token, see `guide_build`."""
+"""How far ids are moved up in the probe's vocabulary: its id 0 is no token, see `build`."""
 
 
 @dataclass(frozen=True, slots=True)
