@@ -15,8 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from djl_trtllm.core import Checkpoint, EngineRequest, SamplingParams
-from djl_trtllm.engines.trtllm import gpus, option_map
+from djl_trtllm.core import Checkpoint, EngineRequest, Features, Guide, GuideKind, SamplingParams
+from djl_trtllm.engines.guides.vocabulary import Vocabulary
+from djl_trtllm.engines.trtllm import answers, gpus, guided, option_map
 from djl_trtllm.engines.trtllm.sequences import Ends
 from djl_trtllm.engines.trtllm.versions import Release, installed
 from djl_trtllm.options import sources
@@ -62,6 +63,12 @@ SAMPLING: Mapping[str, SamplingParams] = {
     "beams": SamplingParams(max_new_tokens=4, num_beams=2, length_penalty=0.5),
 }
 ENDS = Ends((2, 5))
+TOKENIZER = '{"version": "1.0", "decoder": {"type": "ByteLevel"}, "model": {"type": "BPE"}}'
+GUIDES: Mapping[GuideKind, str] = {
+    GuideKind.JSON: '{"type": "object"}',
+    GuideKind.REGEX: "[a-z]+",
+    GuideKind.GRAMMAR: 'root ::= "yes" | "no"',
+}
 
 
 class _Several(Solo):
@@ -80,6 +87,22 @@ def probes(runtime: str, release: Release) -> Iterator[Probe]:
         yield from _gpt_manager(release)
     else:
         yield from _executor(release)
+
+
+def _requests(features: Features) -> Iterator[tuple[str, EngineRequest]]:
+    """Yield requests of every kind that a release is said to take, by name."""
+    kinds = dict(SAMPLING)
+    if features.bad_words:
+        kinds["bad words"] = SamplingParams(max_new_tokens=4, bad_words=((7,), (8,)))
+    if features.logit_bias:
+        kinds["biases"] = SamplingParams(max_new_tokens=4, logit_bias=((7, -100.0), (8, 1.5)))
+    if features.top_logprobs:
+        kinds["alternatives"] = SamplingParams(max_new_tokens=4, logprobs=True, top_logprobs=3)
+    for name, sampling in kinds.items():
+        yield name, EngineRequest(1, [3, 4], sampling)
+    for kind in GUIDES:
+        if kind in features.guides:
+            yield kind.value, EngineRequest(1, [3, 4], SamplingParams(4), Guide(kind, GUIDES[kind]))
 
 
 def _resolved(
@@ -126,11 +149,13 @@ def _executor(release: Release) -> Iterator[Probe]:
     yield "ExecutorConfig, all options", partial(config, ALL_OPTIONS, Solo())
     yield "ExecutorConfig, 2 ranks", partial(config, {}, _Several())
 
-    def request(sampling: SamplingParams) -> object:
-        return RequestMaker(bindings, ENDS, VOCAB_SIZE).make(EngineRequest(1, [3, 4], sampling))
-
-    for name, sampling in SAMPLING.items():
-        yield f"Request, {name}", partial(request, sampling)
+    features = answers.of_executor(release, 1, min_p=True, guided=True)
+    if features.guides:
+        known = Vocabulary(["a"] * VOCAB_SIZE, TOKENIZER, ENDS.ids, whole=True)
+        yield "GuidedDecodingConfig", partial(guided.config, bindings, known)
+    make = RequestMaker(bindings, ENDS, VOCAB_SIZE).make
+    for name, request in _requests(features):
+        yield f"Request, {name}", partial(make, request)
 
 
 def _gpt_manager(release: Release) -> Iterator[Probe]:
@@ -146,16 +171,15 @@ def _gpt_manager(release: Release) -> Iterator[Probe]:
     yield "TrtGptModelOptionalParams, defaults", partial(optional_params, {})
     yield "TrtGptModelOptionalParams, all options", partial(optional_params, ALL_OPTIONS)
 
-    def request(sampling: SamplingParams) -> object:
-        plain = gpt_requests.plain(EngineRequest(1, [3, 4], sampling), ENDS, VOCAB_SIZE)
-        return gpt_requests.inference_request(bindings, 1, plain)
+    def made(request: EngineRequest) -> object:
+        return gpt_requests.inference_request(bindings, 1, gpt_requests.plain(request, ENDS, VOCAB_SIZE))
 
-    for name, sampling in SAMPLING.items():
-        yield f"InferenceRequest, {name}", partial(request, sampling)
+    for name, request in _requests(answers.of_gpt_manager(1)):
+        yield f"InferenceRequest, {name}", partial(made, request)
 
 
 def _llm(release: Release) -> Iterator[Probe]:
-    from djl_trtllm.engines.trtllm.llm_sampling import sampling_values
+    from djl_trtllm.engines.trtllm.llm_sampling import guide_values, sampling_values
 
     library = importlib.import_module("tensorrt_llm")
     api = importlib.import_module("tensorrt_llm.llmapi")
@@ -169,9 +193,15 @@ def _llm(release: Release) -> Iterator[Probe]:
         resolved = _resolved(release, given, runtime="trtllm-pytorch")
         yield f"KvCacheConfig, {name}", partial(api.KvCacheConfig, **resolved.at("LLM.KvCacheConfig"))
         yield f"SchedulerConfig, {name}", partial(scheduler, resolved.at("LLM.SchedulerConfig"))
-    for name, sampling in SAMPLING.items():
-        values = sampling_values(EngineRequest(1, [3, 4], sampling), ENDS, VOCAB_SIZE)
-        yield f"SamplingParams, {name}", partial(library.SamplingParams, **values)
+
+    def params(request: EngineRequest) -> object:
+        values = sampling_values(request, ENDS, VOCAB_SIZE)
+        if request.guide is not None:
+            values["guided_decoding"] = api.GuidedDecodingParams(**guide_values(request.guide))
+        return library.SamplingParams(**values)
+
+    for name, request in _requests(answers.of_llm_api(release, 1, guided=True)):
+        yield f"SamplingParams, {name}", partial(params, request)
 
 
 def main() -> int:

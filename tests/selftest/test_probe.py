@@ -34,7 +34,9 @@ def test_every_release_takes_what_is_passed(row: str) -> None:
     else:
         assert {"Request", "SamplingConfig", "OutputConfig", "ExecutorConfig", "ParallelConfig"} <= called
         assert {"KvCacheConfig", "SchedulerConfig"} <= called
-    assert len(set(made)) == len(made) >= 11
+    assert len(set(made)) == len(made) >= 13
+    assert ("GuidedDecodingConfig" in made) is (minor(row) >= (0, 16))
+    assert any(name.endswith("Request, biases") for name in made)
 
 
 @pytest.mark.parametrize("row", PYTORCH)
@@ -43,7 +45,10 @@ def test_the_llm_api_takes_what_is_passed(row: str) -> None:
         made = names("trtllm-pytorch", row)
         called = {call.symbol.rpartition(".")[2] for call in recorder.calls}
     assert {"KvCacheConfig", "SchedulerConfig", "SamplingParams"} <= called
-    assert len(made) == 4 + len(probe.SAMPLING)
+    assert {name for name in made if name.startswith("SamplingParams")} >= {
+        f"SamplingParams, {n}" for n in probe.SAMPLING
+    }
+    assert "SamplingParams, JSON schema" in made
 
 
 def test_what_a_release_refuses_is_found() -> None:

@@ -26,7 +26,7 @@ from djl_trtllm.engines.trtllm.flight import Flight, broke
 from djl_trtllm.engines.trtllm.guided import effective
 from djl_trtllm.engines.trtllm.llm_model import LlmModel, without_guides
 from djl_trtllm.engines.trtllm.llm_open import close_llm, open_llm
-from djl_trtllm.engines.trtllm.llm_sampling import GUIDES, sampling_values
+from djl_trtllm.engines.trtllm.llm_sampling import guide_values, sampling_values
 from djl_trtllm.engines.trtllm.load_errors import of_guides, one_line
 from djl_trtllm.engines.trtllm.sequences import Reason
 from djl_trtllm.engines.trtllm.sequences import Sequence as Running
@@ -228,8 +228,7 @@ class LLMEngine:
         try:
             values = sampling_values(request, self._model.ends, self._model.limits.vocab_size.value)
             if request.guide is not None:
-                guide = {GUIDES[request.guide.kind]: request.guide.text}
-                values["guided_decoding"] = self._guided_params(**guide)
+                values["guided_decoding"] = self._guided_params(**guide_values(request.guide))
             # Beams change their past until the last step, so there is nothing to stream.
             output = self._ask(request.prompt_ids, values, streaming=running.beams == 1)
         except _REFUSALS as error:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from djl_trtllm.core import EngineRequest, GuideKind
+from djl_trtllm.core import EngineRequest, Guide, GuideKind
 from djl_trtllm.engines.trtllm import bias
 from djl_trtllm.engines.trtllm.requests import SEED_BITS, drawing, penalties
 from djl_trtllm.engines.trtllm.sequences import Ends
 
-GUIDES: Mapping[GuideKind, str] = {
+_GUIDES: Mapping[GuideKind, str] = {
     GuideKind.JSON: "json",
     GuideKind.REGEX: "regex",
     GuideKind.GRAMMAR: "grammar",
 }
-"""The argument of `llmapi.GuidedDecodingParams` for each kind."""
+
+
+def guide_values(guide: Guide) -> dict[str, str]:
+    """Return the keyword argument of `llmapi.GuidedDecodingParams`."""
+    return {_GUIDES[guide.kind]: guide.text}
 
 
 def sampling_values(request: EngineRequest, ends: Ends, vocab_size: int) -> dict[str, Any]:
