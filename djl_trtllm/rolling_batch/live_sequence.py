@@ -94,6 +94,11 @@ class LiveSequence:
         if stream.step is not None and plain and not keeps_tokens and not scored:
             self._step, self._next_line = stream.step, writer.line
 
+    @property
+    def recoveries(self) -> int:
+        """How often decoding had to start afresh."""
+        return self._stream.recovered
+
     def feed(self, chunk: TokenChunk) -> bool:
         """Take news from the engine; True when nothing more is accepted: an ending, or a stop string."""
         tokens, line = chunk.tokens, self._line

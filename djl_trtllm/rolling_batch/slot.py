@@ -90,6 +90,7 @@ class Slot:
             generated_tokens=sum(sequence.tokens for sequence in self.sequences),
             first_reply_seconds=self.first_reply - self.arrived,
             total_seconds=time.monotonic() - self.arrived,
+            recoveries=sum(sequence.recoveries for sequence in self.sequences),
         )
 
     def feed(self, chunk: TokenChunk) -> bool:

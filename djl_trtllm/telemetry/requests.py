@@ -11,7 +11,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class RequestSummary:
-    """One ended request. Times are seconds since its arrival; `status` is what the client's error says, or 200."""
+    """One ended request. Times are seconds since its arrival; `status` is what the client's error says, or 200.
+
+    `recoveries` counts how often decoding its text had to start afresh, as after odd runs of bytes.
+    """
 
     id: int
     reason: str
@@ -20,6 +23,7 @@ class RequestSummary:
     generated_tokens: int
     first_reply_seconds: float
     total_seconds: float
+    recoveries: int = 0
 
 
 class RequestLog:
@@ -41,4 +45,5 @@ def _line(request: RequestSummary) -> str:
         f"request {request.id} {request.reason} status {request.status} "
         f"{request.prompt_tokens}+{request.generated_tokens} tokens "
         f"first reply {request.first_reply_seconds:.3f} s total {request.total_seconds:.3f} s"
+        + (f" decoding recovered {request.recoveries} times" if request.recoveries else "")
     )

@@ -121,3 +121,10 @@ def test_one_failing_sequence_after_text_ends_the_answer_with_what_has_ended():
     assert s.over
     assert data(s) == "<1 error>(error eos_token)"
     assert s.summary().reason == "error"
+
+
+def test_the_summary_counts_recoveries_of_all_sequences():
+    s = slot(2)
+    for sequence in s.sequences:
+        sequence._stream._detokenizer.recovered = 2
+    assert s.summary().recoveries == 4
