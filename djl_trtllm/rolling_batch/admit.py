@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from djl_trtllm.core import EngineRequest, Limits, Prompt, Request, SamplingParams
-from djl_trtllm.errors import InvalidRequest
 from djl_trtllm.formats.base import Response
 from djl_trtllm.rolling_batch.live_sequence import LiveSequence
 from djl_trtllm.rolling_batch.prompts import Prompts
@@ -120,13 +119,3 @@ class Admission:
         if not request.stops:
             return PlainStream(detokenizer)
         return StoppingStream(detokenizer, request.stops, request.include_stop)
-
-
-def check_count(request: Request, limits: Limits) -> None:
-    """Refuse a request of more sequences than run at once. Raises `InvalidRequest`."""
-    wanted, most = len(request.prompts) * request.sequences, limits.max_batch_size
-    if wanted > most.value:
-        raise InvalidRequest(
-            f"The request asks for {wanted} sequences ({len(request.prompts)} prompts, {request.sequences} of each); "
-            f"the limit is {most.value} (set by {most.source}): send fewer prompts at once or lower n."
-        )

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from djl_trtllm.core import EngineRequest, Request, TokenChunk
 from djl_trtllm.engines.base import Engine
 from djl_trtllm.errors import Busy, DjlTrtllmError
-from djl_trtllm.rolling_batch.admit import Admission, Arrival, check_count
+from djl_trtllm.rolling_batch.admit import Admission, Arrival
 from djl_trtllm.rolling_batch.defects import as_request_error
 from djl_trtllm.rolling_batch.inbox import QueueInbox
 from djl_trtllm.rolling_batch.live_sequence import LiveSequence
@@ -58,9 +58,10 @@ class Entrance:
                 self._large.submit(self._aside, slot, arrival)
                 continue
             try:
-                request = self._parsed(arrival)
+                request = self._admission.parse(arrival)
                 if request.guide is None:
                     ready += self._prepared(slot, request)
+                    self._register(slot)
                 else:
                     self._guided.submit(self._aside_guided, slot, request)
             except Exception as error:
@@ -84,17 +85,14 @@ class Entrance:
         for pool in (self._large, self._guided):
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _parsed(self, arrival: Arrival) -> Request:
-        request = self._admission.parse(arrival)
-        check_count(request, self._engine.limits)
-        return request
-
     def _prepared(self, slot: Slot, request: Request) -> Sequence[EngineRequest]:
         requests = self._admission.prepare(slot, request, self._ids)
         if self._queue_max_tokens is not None:
             self._check_queue(requests, self._queue_max_tokens)
-        self._live.update((sequence.id, sequence) for sequence in slot.sequences)
         return requests
+
+    def _register(self, slot: Slot) -> None:
+        self._live.update((sequence.id, sequence) for sequence in slot.sequences)
 
     def _check_queue(self, requests: Sequence[EngineRequest], most: int) -> None:
         """Refuse a request while others wait whose prompts, with its own, have too many tokens."""
@@ -112,7 +110,7 @@ class Entrance:
 
     def _aside(self, slot: Slot, arrival: Arrival) -> None:
         try:
-            request = self._parsed(arrival)
+            request = self._admission.parse(arrival)
         except Exception as error:
             self._refuse(slot, error)
             return
@@ -134,15 +132,13 @@ class Entrance:
         try:
             if slot.void:
                 return
-            requests = self._admission.prepare(slot, request, self._ids)
-            if self._queue_max_tokens is not None:
-                self._check_queue(requests, self._queue_max_tokens)
+            requests = self._prepared(slot, request)
         except Exception as error:
             self._refuse(slot, error)
             return
         with self._submitting:
             if not slot.void:
-                self._live.update((sequence.id, sequence) for sequence in slot.sequences)
+                self._register(slot)
                 self._engine.submit(requests)
 
     def _refuse(self, slot: Slot, error: Exception) -> None:

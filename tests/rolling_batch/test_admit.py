@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from djl_trtllm.core import EngineRequest, Features, Limit, Prompt, Request, SamplingParams
-from djl_trtllm.errors import BodyTooLarge, InvalidRequest
-from djl_trtllm.rolling_batch.admit import Arrival, check_count
+from djl_trtllm.core import EngineRequest, Features
+from djl_trtllm.errors import BodyTooLarge
+from djl_trtllm.rolling_batch.admit import Arrival
 from djl_trtllm.rolling_batch.slot import Slot
 from tests.support.loop import rig, tokenizer
 from tests.support.toy_engine import ToyEngine, toy_limits
@@ -78,15 +78,3 @@ def test_bad_sequences_become_token_ids():
     body = {"inputs": PROMPT, "parameters": {"bad_sequences": ["fox", "dog"]}}
     words = admit(body, features=Features(bad_words=True)).sampling.bad_words
     assert set(words) == {*tokenizer().words("fox"), *tokenizer().words("dog")}
-
-
-@pytest.mark.parametrize(("prompts", "n", "fits"), [(4, 1, True), (1, 4, True), (2, 3, False), (5, 1, False)])
-def test_as_many_sequences_as_run_at_once(prompts, n, fits):
-    request = Request([Prompt("x")] * prompts, SamplingParams(1), "json", n=n, sequences=n)
-    limits = toy_limits(max_batch_size=4)
-    assert limits.max_batch_size == Limit(4, "max_rolling_batch_size")
-    if fits:
-        check_count(request, limits)
-    else:
-        with pytest.raises(InvalidRequest, match=r"the limit is 4 \(set by max_rolling_batch_size\)"):
-            check_count(request, limits)
