@@ -26,7 +26,7 @@ BAD: dict[str, tuple[object, int, str]] = {
     "body over 20 MB": (b'{"inputs": "' + b"x" * (21 * 1024 * 1024) + b'"}', 413, "20"),
     "not UTF-8": (b'{"inputs": "\xff\xfe"}', 400, "UTF-8"),
     "not an object": (b"[1, 2]", 400, "object"),
-    "unknown format": (lmi("x", output_formatter="yaml"), 400, "yaml"),
+    "unknown format": (lmi("x", output_formatter="yaml"), 400, "output_formatter"),
 }
 
 
