@@ -10,6 +10,7 @@ DJL ?= 0.34.0
 COVERAGE ?= --cov --cov-report=term --cov-fail-under=90
 
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 LOCK := requirements/dev.lock
 READY := .venv/.ready
 
@@ -26,10 +27,10 @@ serve: $(READY) ## serve a model on port 8080 (MODEL= PORT= ENGINE=Python|MPI DJ
 	@exec $(BIN)/djl-trtllm serve $(MODEL) --host $(HOST) --port $(PORT) $(if $(ENGINE),--engine $(ENGINE)) --djl $(DJL)
 
 test: $(READY) ## the test suite; at most 15 minutes on two cores
-	@scripts/timed "make test" $(BIN)/python -m pytest -m "not long" $(ARGS)
+	@scripts/timed "make test" $(PYTEST) -m "not long" $(ARGS)
 
 check-long: $(READY) ## all tests, in full counts, every family, faults, with coverage; at most 45 minutes
-	@scripts/timed "make check-long" $(BIN)/python -m pytest --timeout 1800 $(COVERAGE) $(ARGS)
+	@scripts/timed "make check-long" $(PYTEST) --timeout 1800 $(COVERAGE) $(ARGS)
 
 lint: $(READY) ## ruff, mypy and the layers
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

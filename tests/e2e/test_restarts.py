@@ -40,13 +40,13 @@ def engine_child(worker: int) -> int:
 
 @contextmanager
 def slowed(pid: int) -> Iterator[None]:
-    """Let a process run for a tenth of the time only, so that its streams last."""
+    """Let a process run for a small part of the time only, so that its streams last."""
     over = threading.Event()
 
     def hold() -> None:
         while not over.wait(0.003):
             os.kill(pid, signal.SIGSTOP)
-            over.wait(0.03)
+            over.wait(0.15)
             os.kill(pid, signal.SIGCONT)
 
     thread = threading.Thread(target=hold)
