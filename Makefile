@@ -10,7 +10,7 @@ DJL ?= 0.34.0
 COVERAGE ?= --cov --cov-report=term --cov-fail-under=90
 
 BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 LOCK := requirements/dev.lock
 READY := .venv/.ready
 

@@ -9,14 +9,6 @@ from tests.support import djl_python, tiny
 djl_python.importable()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests, one file is one process's, and so are all that share a served model."""
-    for item in items:
-        shared = "demo_server" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("demo" if shared else item.location[0]))
-
-
 @pytest.fixture(scope="session")
 def tiny_models(request: pytest.FixtureRequest) -> None:
     """Compile what the selected tests serve, in one process: most of a tiny model's compile time is imports."""
