@@ -29,8 +29,8 @@ serve: $(READY) ## serve a model on port 8080 (MODEL= PORT= ENGINE=Python|MPI DJ
 test: $(READY) ## the test suite; at most 15 minutes on two cores
 	@scripts/timed "make test" $(PYTEST) -m "not long" $(ARGS)
 
-check-long: $(READY) ## all tests, in full counts, every family, faults, with coverage; at most 45 minutes
-	@scripts/timed "make check-long" $(PYTEST) --timeout 1800 $(COVERAGE) $(ARGS)
+check-long: $(READY) ## all tests, in full counts, every family, faults, then the rest with coverage; at most 45 minutes
+	@scripts/timed "make check-long" sh -c '$(PYTEST) -m long --timeout 1800 $(ARGS) && $(PYTEST) -m "not long" $(COVERAGE) $(ARGS)'
 
 lint: $(READY) ## ruff, mypy and the layers
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
