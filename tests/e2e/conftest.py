@@ -19,7 +19,7 @@ OPTIONS = {
 }
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def demo_server() -> Iterator[Server]:
     """SmolLM2-135M-Instruct behind DJL's real Java engine."""
     with serve(None, options=OPTIONS, timeout=280) as server:
