@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from djl_trtllm.core import Request
 from djl_trtllm.formats.answer_text import AnswerText, with_tools
-from djl_trtllm.formats.base import Ending, Writer
-from djl_trtllm.formats.openai import FINISH, Envelope, error_object, openai_of
+from djl_trtllm.formats.base import Ending
+from djl_trtllm.formats.openai import FINISH, openai_of
+from djl_trtllm.formats.openai_whole import WholeResponse
 from djl_trtllm.formats.quoting import array, quote
-from djl_trtllm.formats.silent import SILENT
 from djl_trtllm.formats.tool_call import ToolCall
 from djl_trtllm.formats.tool_call_json import tool_call_json
 from djl_trtllm.formats.vocabulary import Vocabulary
 
 
-class ChatResponse:
+class ChatResponse(WholeResponse):
     """One object with a choice per sequence, when all have ended.
 
     `finish_reason` is stop, length, or tool_calls where a sequence that ended by itself made calls. An error replaces
     the object.
     """
 
-    __slots__ = ("_openai", "_vocabulary", "content_type", "envelope", "keeps_tokens")
+    __slots__ = ()
 
     def __init__(self, request: Request, vocabulary: Vocabulary) -> None:
-        self.content_type = "application/json"
-        self._openai = openai_of(request, "chatcmpl")
-        self._vocabulary = vocabulary
-        self.envelope = Envelope(self._openai, "chat.completion")
-        self.keeps_tokens = self._openai.logprobs or with_tools(self._openai)
+        openai = openai_of(request, "chatcmpl")
+        keeps_tokens = openai.logprobs or with_tools(openai)
+        super().__init__(openai, "chat.completion", vocabulary, keeps_tokens=keeps_tokens)
 
-    def writer(self, index: int) -> Writer:  # noqa: ARG002
-        """Return one that says nothing."""
-        return SILENT
-
-    def close(self, endings: Sequence[Ending]) -> str:
-        """Return the object."""
-        choices = [self._choice(index, ending) for index, ending in enumerate(endings)]
-        return error_object(endings) or self.envelope.whole(choices, endings)
-
-    def _choice(self, index: int, ending: Ending) -> str:
+    def choice(self, index: int, ending: Ending) -> str:
+        """Return one choice."""
         finish = FINISH[ending.reason]
         if with_tools(self._openai):
             message, called = self._message_with_calls(ending)

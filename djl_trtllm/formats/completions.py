@@ -7,35 +7,24 @@ from collections.abc import Sequence
 from djl_trtllm.core import Request
 from djl_trtllm.formats.base import Ending, Response, Writer
 from djl_trtllm.formats.completion_writer import CompletionWriter
-from djl_trtllm.formats.openai import DONE, EVENT, FINISH, Envelope, error_object, openai_of
+from djl_trtllm.formats.openai import DONE, EVENT, FINISH, Envelope, openai_of
+from djl_trtllm.formats.openai_whole import WholeResponse
 from djl_trtllm.formats.quoting import quote
-from djl_trtllm.formats.silent import SILENT
 from djl_trtllm.formats.text_logprobs import TextLogprobs, lists
 from djl_trtllm.formats.vocabulary import Vocabulary
 
 
-class CompletionsResponse:
+class CompletionsResponse(WholeResponse):
     """One object with a choice per sequence, those of the first prompt first, when all have ended."""
 
-    __slots__ = ("_openai", "_vocabulary", "content_type", "envelope", "keeps_tokens")
+    __slots__ = ()
 
     def __init__(self, request: Request, vocabulary: Vocabulary) -> None:
-        self.content_type = "application/json"
-        self._openai = openai_of(request, "cmpl")
-        self._vocabulary = vocabulary
-        self.envelope = Envelope(self._openai, "text_completion")
-        self.keeps_tokens = self._openai.logprobs
+        openai = openai_of(request, "cmpl")
+        super().__init__(openai, "text_completion", vocabulary, keeps_tokens=openai.logprobs)
 
-    def writer(self, index: int) -> Writer:  # noqa: ARG002
-        """Return one that says nothing."""
-        return SILENT
-
-    def close(self, endings: Sequence[Ending]) -> str:
-        """Return the object."""
-        choices = [self._choice(index, ending) for index, ending in enumerate(endings)]
-        return error_object(endings) or self.envelope.whole(choices, endings)
-
-    def _choice(self, index: int, ending: Ending) -> str:
+    def choice(self, index: int, ending: Ending) -> str:
+        """Return one choice."""
         echo = ending.prompt.text if self._openai.echo else ""
         shown = "null"
         if self._openai.logprobs:
