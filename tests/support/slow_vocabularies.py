@@ -53,23 +53,34 @@ class Pieces:
         return 0
 
 
-def of_ranks(texts: Sequence[str], special: Sequence[str]) -> Tokenizer:
-    """What is made of tiktoken's ranks: byte-level, cut by a regular expression."""
-    real = Tokenizer(models.BPE())
-    real.pre_tokenizer = pre_tokenizers.Sequence(
+def byte_level(texts: Sequence[str]) -> Tokenizer:
+    """A byte-level BPE whose text is cut by `PATTERN`."""
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(PATTERN), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    real.decoder = decoders.ByteLevel()
+    made.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    real.train_from_iterator(
+    made.train_from_iterator(
         texts, trainers.BpeTrainer(vocab_size=600, initial_alphabet=alphabet, show_progress=False)
     )
+    return made
+
+
+def ranks_of(tokenizer: Tokenizer) -> dict[bytes, int]:
+    """The vocabulary as tiktoken has it: bytes and their ranks."""
     letters = {letter: byte for byte, letter in slow_tokenizer._byte_letters().items()}
-    vocabulary: Mapping[str, int] = real.get_vocab()
-    ranks = {bytes(letters[letter] for letter in token): number for token, number in vocabulary.items()}
+    vocabulary: Mapping[str, int] = tokenizer.get_vocab()
+    return {bytes(letters[letter] for letter in token): number for token, number in vocabulary.items()}
+
+
+def of_ranks(texts: Sequence[str], special: Sequence[str]) -> Tokenizer:
+    """What is made of tiktoken's ranks: byte-level, cut by a regular expression."""
+    real = byte_level(texts)
+    ranks = ranks_of(real)
     names = {name: len(ranks) + number for number, name in enumerate(special)}
     code = Code(
         lambda text: real.encode(text).ids,

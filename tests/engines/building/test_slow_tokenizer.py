@@ -4,84 +4,22 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer
 
 from djl_trtllm.engines.building import slow_tokenizer
+from tests.support.slow_vocabularies import PATTERN, Code, Pieces, byte_level, ranks_of
 from tests.support.tiny_models import TEXT, metaspace
 
-PATTERN = r"(?i:'s|'t)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 CORPUS = TEXT.splitlines(keepends=True) * 3
 
 
-class Code:
-    """A tokenizer of transformers that is Python code: it encodes with `encode` and has what it was made of."""
-
-    def __init__(self, encode: Callable[[str], Sequence[int]], **parts: Any) -> None:
-        self._encode = encode
-        self.added_tokens_decoder: dict[int, AddedToken] = {}
-        self.__dict__.update(parts)
-
-    def __call__(self, text: str) -> dict[str, Sequence[int]]:
-        return {"input_ids": self._encode(text)}
-
-
-def byte_level() -> Tokenizer:
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(PATTERN), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    made.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    made.train_from_iterator(
-        CORPUS, trainers.BpeTrainer(vocab_size=600, initial_alphabet=alphabet, show_progress=False)
-    )
-    return made
-
-
-def ranks_of(tokenizer: Tokenizer) -> dict[bytes, int]:
-    """The vocabulary as tiktoken has it: bytes and their ranks."""
-    letters = {letter: byte for byte, letter in slow_tokenizer._byte_letters().items()}
-    return {
-        bytes(letters[letter] for letter in token): number for token, number in tokenizer.get_vocab().items()
-    }
-
-
-class Pieces:
-    """A sentencepiece model over the vocabulary and merges of a trained BPE."""
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        model = json.loads(tokenizer.to_str())["model"]
-        self._pieces = sorted(model["vocab"], key=lambda piece: model["vocab"][piece])
-        merged = {"".join(pair): -float(number) for number, pair in enumerate(model["merges"])}
-        self._scores = [merged.get(piece, -1e9) for piece in self._pieces]
-
-    def get_piece_size(self) -> int:
-        return len(self._pieces)
-
-    def id_to_piece(self, number: int) -> str:
-        return self._pieces[number]
-
-    def get_score(self, number: int) -> float:
-        return self._scores[number]
-
-    def is_byte(self, number: int) -> bool:
-        return self._pieces[number].startswith("<0x")
-
-    def unk_id(self) -> int:
-        return 0
-
-
 def test_ranks_of_tiktoken_become_a_byte_level_tokenizer(tmp_path: Path) -> None:
-    real = byte_level()
+    real = byte_level(CORPUS)
     size = real.get_vocab_size()
     code = Code(
         lambda text: real.encode(text).ids,
