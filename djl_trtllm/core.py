@@ -25,6 +25,15 @@ class FinishReason(enum.Enum):
     CANCELLED = "cancelled"
 
 
+SEED_MASK = 2**63 - 1
+"""Seeds are reduced to 63 bits, which every engine takes."""
+
+
+def seed_of(seed: int, index: int) -> int:
+    """Return the seed of one of a request's sequences: each has the one after its predecessor's."""
+    return (seed + index) & SEED_MASK
+
+
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
     """How to sample one sequence, validated and with every default filled in.

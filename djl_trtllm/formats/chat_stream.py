@@ -138,8 +138,7 @@ class ChatLinesResponse:
 
     def close(self, endings: Sequence[Ending]) -> str:
         """Return the usage, if it was asked for and nothing failed, and the end of the stream."""
-        failed = any(ending.error is not None for ending in endings)
-        return ("" if failed else self.envelope.usage(endings)) + self.done
+        return self.envelope.usage(endings) + self.done
 
 
 class ChatEventsResponse(ChatLinesResponse):

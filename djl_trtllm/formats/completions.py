@@ -60,8 +60,7 @@ class CompletionEventsResponse:
 
     def close(self, endings: Sequence[Ending]) -> str:
         """Return the usage, if it was asked for and nothing failed, and the end of the stream."""
-        failed = any(ending.error is not None for ending in endings)
-        return ("" if failed else self.envelope.usage(endings)) + DONE
+        return self.envelope.usage(endings) + DONE
 
 
 def completions(request: Request, vocabulary: Vocabulary) -> Response:

@@ -58,8 +58,10 @@ class Envelope:
         return f'{self._opening}{",".join(choices)}],"usage":{self._counts(endings)}}}'
 
     def usage(self, endings: Sequence[Ending]) -> str:
-        """Return the chunk with the token counts, "" where nobody asked for it."""
-        return f'{self.head}],"usage":{self._counts(endings)}}}{self._after}' if self._usage else ""
+        """Return the chunk with the token counts, "" where nobody asked for it or a sequence failed."""
+        if not self._usage or any(ending.error is not None for ending in endings):
+            return ""
+        return f'{self.head}],"usage":{self._counts(endings)}}}{self._after}'
 
     def failed(self, choice: str, error: DjlTrtllmError) -> str:
         """Return the last chunk of a stream that broke off."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from djl_trtllm.core import Request
+from djl_trtllm.core import Request, seed_of
 from djl_trtllm.formats.base import Ending
 from djl_trtllm.formats.quoting import array, quote
 from djl_trtllm.formats.tgi_tokens import TgiTokens
-
-_SEED_MASK = 2**63 - 1
 
 
 class TgiDetails:
@@ -43,7 +41,7 @@ class TgiDetails:
         return "{" + self._members(ending) + best_of + "}"
 
     def _opening(self, ending: Ending) -> str:
-        seed = "null" if self._seed is None else str((self._seed + ending.index) & _SEED_MASK)
+        seed = "null" if self._seed is None else str(seed_of(self._seed, ending.index))
         return (
             f'"finish_reason":"{ending.reason.value}","generated_tokens":{ending.usage.generated_tokens},'
             f'"seed":{seed}'

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from djl_trtllm.core import EngineRequest, Limits, Prompt, Request, SamplingParams
+from djl_trtllm.core import EngineRequest, Limits, Prompt, Request, SamplingParams, seed_of
 from djl_trtllm.formats.base import Response
 from djl_trtllm.rolling_batch.live_sequence import LiveSequence
 from djl_trtllm.rolling_batch.prompts import Prompts
@@ -16,8 +16,6 @@ from djl_trtllm.rolling_batch.text_stream import PlainStream, StoppingStream, Te
 from djl_trtllm.text.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
-
-_SEED_MASK = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,7 @@ class Admission:
                     plain=plain,
                 )
             )
-            seeded = replace(sampling, seed=(sampling.seed + index) & _SEED_MASK) if index else sampling
+            seeded = replace(sampling, seed=seed_of(sampling.seed, index)) if index else sampling
             requests.append(EngineRequest(sequence_id, prompt.ids, seeded, request.guide))
         slot.begin(request, response, sequences)
         return requests

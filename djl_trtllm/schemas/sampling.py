@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from djl_trtllm.core import Features, Limits, SamplingParams
+from djl_trtllm.core import SEED_MASK, Features, Limits, SamplingParams
 from djl_trtllm.schemas import abilities
 from djl_trtllm.schemas.defaults import Defaults
 from djl_trtllm.schemas.openai_parameters import OpenAIParameters
@@ -18,7 +18,6 @@ from djl_trtllm.schemas.parameters import Parameters
 
 COLDEST = 0.01
 """Temperatures below are greedy: the likeliest token wins anyway, and dividing by them loses precision."""
-_SEED_MASK = 2**63 - 1
 
 
 @dataclass(slots=True)
@@ -100,7 +99,7 @@ class Sampling:
             presence_penalty=given.presence_penalty or 0.0,
             frequency_penalty=given.frequency_penalty or 0.0,
             length_penalty=1.0 if length_penalty is None else length_penalty,
-            seed=random.getrandbits(63) if seed is None else seed & _SEED_MASK,
+            seed=random.getrandbits(63) if seed is None else seed & SEED_MASK,
             ignore_eos=ignore_eos,
             num_beams=self._beams(num_beams, sample),
             logprobs=self.logprobs and self.features.logprobs,
