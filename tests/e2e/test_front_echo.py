@@ -324,25 +324,29 @@ def test_while_the_model_loads():
 
 
 @pytest.mark.parametrize(
-    ("djl", "option", "sentence"),
+    ("djl", "option", "sentences"),
     [
         (
             "0.34.0",
             {"load_error": "Option max_input_len=x is no number."},
-            "error: Option max_input_len=x is no number.",
+            ["error: Option max_input_len=x is no number."],
         ),
         (
+            # DJL's answer or the worker's traceback, whichever is heard first.
             "0.25.0",
             {"load_raise": "no luck"},
-            "error: The worker failed while it loaded the model: ValueError('no luck')",
+            [
+                f"error: The worker failed while it loaded the model: {error}"
+                for error in ("ValueError('no luck')", "ValueError: no luck")
+            ],
         ),
     ],
 )
-def test_a_model_that_cannot_be_loaded(djl, option, sentence):
+def test_a_model_that_cannot_be_loaded(djl, option, sentences):
     with serve(ECHO, djl=djl, options=option, wait=False) as server:
         below = server.descendants()
         assert server.wait() == 1
-        assert server.log_text().splitlines()[-1] == sentence
+        assert server.log_text().splitlines()[-1] in sentences
         assert not [p for p in below if processes.alive(p)]
 
 

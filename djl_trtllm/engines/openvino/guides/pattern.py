@@ -3,6 +3,8 @@
 Of a negated class the library makes bytes that are no UTF-8, and what `.`, a class or a literal allows inside a JSON
 string may be a quote or a line feed, which ends the string or breaks it (XGrammar inside OpenVINO GenAI 2026.4.1,
 observed). So every class is written out as the ranges of characters it may have; the rest is passed on as it is.
+Of a range like U+00A0 to U+D7FF it makes a first byte ED behind which nothing is allowed, and E0 80, which is no UTF-8;
+so ranges are cut where the bytes of their ends do not span the same values as everything between.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ _LINE = ((0x0A, 0x0A), (0x0D, 0x0D))
 _CLASSES = {"d": _DIGITS, "w": _WORD, "s": _BLANKS}
 _CONTROLS = {"n": 0x0A, "t": 0x09, "r": 0x0D, "f": 0x0C, "v": 0x0B}
 _HEX = {"x": 2, "u": 4}
+_LAST_OF_SIZE = (0x7F, 0x7FF, 0xFFFF)
+"""The last character of one, two and three bytes of UTF-8."""
 _SYNTAX = frozenset("\\^$.|?*+()[]{}-")
 _JSON_SPELLED = {0x22: '"', 0x5C: "\\", 0x0A: "n", 0x09: "t", 0x0D: "r", 0x0C: "f", 0x08: "b"}
 
@@ -161,9 +165,34 @@ def _class(ranges: Ranges) -> str:
         raise UnreadableError
     return (
         "["
-        + "".join(_in_class(low) + ("-" + _in_class(high) if high > low else "") for low, high in ranges)
+        + "".join(
+            _in_class(low) + ("-" + _in_class(high) if high > low else "")
+            for pair in ranges
+            for low, high in _cut(*pair)
+        )
         + "]"
     )
+
+
+def _cut(low: int, high: int) -> Iterator[tuple[int, int]]:
+    """Cut a range into ones whose UTF-8 is a product: any first byte of a span, then any second of a span, ..."""
+    for last in _LAST_OF_SIZE:
+        if low <= last < high:
+            yield from _cut(low, last)
+            yield from _cut(last + 1, high)
+            return
+    for bits in (6, 12, 18):
+        rest = (1 << bits) - 1
+        if low > 0x7F and low | rest < high | rest:
+            if low & rest:
+                yield from _cut(low, low | rest)
+                yield from _cut((low | rest) + 1, high)
+                return
+            if high & rest != rest:
+                yield from _cut(low, (high & ~rest) - 1)
+                yield from _cut(high & ~rest, high)
+                return
+    yield low, high
 
 
 def _in_class(code: int) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from djl_trtllm.engines.openvino.guides.pattern import (
     JSON_STRING,
@@ -69,6 +72,31 @@ def test_all_characters_of_a_json_string() -> None:
         map(chr, (*range(0x20, 0x22), *range(0x23, 0x5C), *range(0x5D, 0x7F), 0xA0, 0xD7FF, 0xE000))
     )
     assert whole.fullmatch(text + "日🙂")
+
+
+CODES = st.integers(1, 0xD7FF) | st.integers(0xE000, 0x10FFFF)
+
+
+@given(CODES, CODES)
+def test_a_range_is_cut_into_ones_that_any_mixture_of_their_bytes_is_in(one: int, other: int) -> None:
+    low, high = sorted((one, other))
+    pieces = read_ranges(rewritten(f"[\\u{{{low:x}}}-\\u{{{high:x}}}]", TEXT))
+    edges = [low, *(begin for begin, _ in pieces[1:]), high + 1]
+    ends = [begin - 1 if begin != 0xE000 else 0xD7FF for begin in edges[1:]]
+    assert pieces == list(zip(edges, ends, strict=False))
+    for begin, end in pieces:
+        first, last = chr(begin).encode(), chr(end).encode()
+        assert len(first) == len(last)
+        assert end - begin + 1 == math.prod(b - a + 1 for a, b in zip(first, last, strict=True))
+
+
+def read_ranges(written: str) -> list[tuple[int, int]]:
+    found = re.findall(r"(\\u\{\w+\}|\w)(?:-(\\u\{\w+\}|\w))?", written[1:-1])
+    return [(read(low), read(high or low)) for low, high in found]
+
+
+def read(spelled: str) -> int:
+    return int(spelled[3:-1], 16) if len(spelled) > 1 else ord(spelled)
 
 
 @pytest.mark.parametrize(
