@@ -1,4 +1,7 @@
-"""The entry point of `djl-trtllm`. Each command is a module beside this one with `add_parser` and `run`."""
+"""The entry point of `djl-trtllm`. Each command is a module beside this one with `add_parser` and `run`.
+
+`run(args)` finds its output layer in `args.console`, and returns the exit code.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,33 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from djl_trtllm import __version__
 from djl_trtllm.errors import DjlTrtllmError
 
 COMMANDS = ("serve", "check", "options", "selftest")
+INTERRUPTED = 130
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that tells wrong usage to programs too: with --json anywhere, as a document on stdout."""
+
+    asked: Sequence[str] = ()
+    """The arguments of this run."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2 and how the command is used."""
+        if "--json" in Parser.asked:
+            from djl_trtllm.cli import console
+
+            console.of(as_json=True).errors([f"{message}."])
+        super().error(message)
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; commands import what they need only when they run."""
-    top = argparse.ArgumentParser(
-        prog="djl-trtllm", description="Serve language models behind DJL-Serving, and look at how."
-    )
+    top = Parser(prog="djl-trtllm", description="Serve language models behind DJL-Serving, and look at how.")
     top.add_argument("--version", action="version", version=f"djl-trtllm {__version__}")
     subparsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in COMMANDS:
@@ -27,16 +45,21 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 well, 1 a known error (said in one line), 2 wrong usage."""
+    """Run one command and return its exit code: 0 well, 1 a known error, 2 wrong usage, 130 interrupted."""
+    Parser.asked = sys.argv[1:] if argv is None else argv
     args = parser().parse_args(argv)
+    from djl_trtllm.cli import console
+
+    args.console = shown = console.of(as_json=getattr(args, "json", False) is True)
     try:
         code: int = args.run(args)
         sys.stdout.flush()
     except DjlTrtllmError as error:
-        print(f"error: {error}", file=sys.stderr)
+        shown.errors(error.problems)
         return 1
     except KeyboardInterrupt:
-        return 130
+        shown.errors(["Interrupted."])
+        return INTERRUPTED
     except BrokenPipeError:
         # A reader such as `head` has gone; the interpreter would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -45,7 +45,7 @@ def test_wrong_usage_is_2(argv: Sequence[str]) -> None:
     assert ended.value.code == 2
 
 
-def test_a_known_error_is_one_line_and_1(
+def test_a_known_error_is_a_line_a_problem_and_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(_: object) -> int:
@@ -53,7 +53,7 @@ def test_a_known_error_is_one_line_and_1(
 
     monkeypatch.setattr(options, "run", fail)
     assert cli.main(["options"]) == 1
-    assert capsys.readouterr().err == "error: This is wrong. And that.\n"
+    assert capsys.readouterr().err == "error: This is wrong.\nerror: And that.\n"
 
 
 def test_an_interrupt_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
