@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from pathlib import Path
 
 from djl_trtllm.errors import CompileError
+from djl_trtllm.options.places import free_bytes as free_bytes
+from djl_trtllm.options.places import size as size
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -37,18 +38,16 @@ def _free(directory: Path) -> str:
     return size(free_bytes(directory))
 
 
-def free_bytes(directory: Path) -> int:
-    """Return the free space of the disk that holds `directory`, or would once it is made."""
-    return shutil.disk_usage(next(path for path in (directory, *directory.parents) if path.is_dir())).free
-
-
-def size(count: float) -> str:
-    """Return a number of bytes as people write it: 3.2 GiB."""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit in ("bytes", "KiB") else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
+def write(file: Path, content: bytes) -> None:
+    """Write a whole file and flush it to disk."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def flush_tree(directory: Path) -> None:
