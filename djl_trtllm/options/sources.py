@@ -37,19 +37,21 @@ def read(
     environ: Mapping[str, str],
     *,
     lowest: tuple[str, Mapping[str, str]] | None = None,
+    highest: tuple[str, Mapping[str, str]] | None = None,
 ) -> Options:
     """Return the options of one model, or raise `OptionsError` with everything that is wrong with them.
 
     `properties` are those of DJL's load call (`option.` before a name does not matter). Unknown options are in
     `Options.warnings`, or errors with `unknown_options=reject`. `lowest` are a file's name and the values that
-    the model brings in it; they yield to all but the defaults.
+    the model brings in it; they yield to all but the defaults. `highest` are those of a command line; nothing is
+    stronger.
     """
     values: dict[str, object] = {}
     sources: dict[str, str] = {}
     problems: list[str] = []
     unknown: dict[str, str] = {}
     chosen: dict[str, _Given] = {}
-    for given in (*_all_given(properties, environ), *_brought(lowest)):
+    for given in (*_brought(highest), *_all_given(properties, environ), *_brought(lowest)):
         if given.name not in SPECS:
             if not is_djl_property(given.key):
                 unknown.setdefault(given.key.lower(), _unknown(given))
@@ -94,10 +96,14 @@ def _all_given(properties: Mapping[str, object], environ: Mapping[str, str]) -> 
             yield _Given(name, environ[spec.env].strip(), spec.env)
 
 
-def _brought(lowest: tuple[str, Mapping[str, str]] | None) -> Iterator[_Given]:
-    if lowest is not None:
-        file, values = lowest
-        yield from (_Given(key, text.strip(), file) for key, text in values.items() if text.strip())
+def _brought(source: tuple[str, Mapping[str, str]] | None) -> Iterator[_Given]:
+    if source is not None:
+        name, values = source
+        yield from (
+            _Given(key.removeprefix("option."), text.strip(), name)
+            for key, text in values.items()
+            if text.strip()
+        )
 
 
 def _source(key: str, text: str, environ: Mapping[str, str]) -> str:

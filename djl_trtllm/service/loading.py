@@ -6,19 +6,15 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import fields
 from itertools import count
-from typing import cast
 
-from djl_trtllm import ranks
 from djl_trtllm.compile import manifest
 from djl_trtllm.compile.progress import LogProgress
 from djl_trtllm.core import CompiledModel, Progress
-from djl_trtllm.engines import registry, tokenizers
+from djl_trtllm.engines import tokenizers
 from djl_trtllm.engines.base import Engine, Runtime
 from djl_trtllm.engines.supervisor import Supervisor
-from djl_trtllm.errors import ArtifactError, LoadError, OptionsError, RankError
+from djl_trtllm.errors import ArtifactError, RankError
 from djl_trtllm.formats import custom
 from djl_trtllm.formats.custom import CustomFormatter
 from djl_trtllm.options import explain, sources
@@ -28,6 +24,7 @@ from djl_trtllm.ranks.mpi_team import MpiTeam
 from djl_trtllm.ranks.replies import Given
 from djl_trtllm.ranks.solo import Solo
 from djl_trtllm.rolling_batch.inbox import QueueInbox
+from djl_trtllm.service import joining
 from djl_trtllm.service.artifact import Artifact
 from djl_trtllm.service.assembly import assemble, formatter_of
 from djl_trtllm.service.following import Following
@@ -35,9 +32,6 @@ from djl_trtllm.service.served import Service
 from djl_trtllm.text.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
-
-JOIN_SECONDS = 60.0
-"""How long ranks wait for each other where the options, which say so, cannot be read."""
 
 BROUGHT = "config.pbtxt"
 """The file in which a model brings option values of its own."""
@@ -54,15 +48,8 @@ def load(
     started = time.monotonic()
     if "output_formatter" in properties:  # DJL 0.29 and later put the function itself there
         properties = {**properties, "output_formatter": custom.spec_of(properties["output_formatter"])}
-    _, size = ranks.place(environ)
-    try:
-        options = sources.read(properties, environ)
-        runtime = registry.choose(options, size)
-    except LoadError as refusal:
-        if size > 1:
-            _tell(refusal, environ)
-        raise
-    team = ranks.join(environ, options.rank_timeout)
+    joined = joining.join(properties, environ)
+    options, runtime, team = joined.options, joined.runtime, joined.team
     loading = _Loading(properties, environ, item_chars, options, runtime, team)
     service = ending.attend(team, loading.run)
     seconds = time.monotonic() - started
@@ -71,14 +58,6 @@ def load(
     else:
         log.info("rank %d is ready after %.1f s", team.rank, seconds)
     return service
-
-
-def _tell(refusal: LoadError, environ: Mapping[str, str]) -> None:
-    """Tell the other ranks why this one does not take part, so that none waits for it."""
-    with suppress(RankError):
-        team = ranks.join(environ, JOIN_SECONDS)
-        if isinstance(team, MpiTeam):
-            team.fail(refusal)
 
 
 class _Loading:
@@ -107,7 +86,7 @@ class _Loading:
         if self._leads:
             self._formatter = formatter_of(self._options)
         with LogProgress("loading", log) as progress:
-            self._compare_options()
+            joining.compare(self._options, self._team)
             artifact = Artifact(self._runtime, self._options, self._team, self._environ, progress)
             model = artifact.find()
             self._take_brought_options(model)
@@ -122,16 +101,6 @@ class _Loading:
                     raise ArtifactError(*error.problems, again) from error
                 log.warning("the cached model is damaged and is compiled again: %s", error)
                 return self._open(artifact.find(), artifact.listed, progress)
-
-    def _compare_options(self) -> None:
-        """Refuse ranks that were told different things, as by an environment that only one of them has."""
-        mine = {f.name: repr(getattr(self._options, f.name)) for f in fields(Options) if f.compare}
-        first = cast("dict[str, str]", self._team.share(mine))
-        different = sorted(name for name in mine if mine[name] != first[name])
-        if different:
-            raise OptionsError(
-                f"The options {', '.join(different)} are not those of rank 0: give every rank the same environment."
-            )
 
     def _take_brought_options(self, model: CompiledModel) -> None:
         if model.options:

@@ -228,3 +228,21 @@ def test_what_the_model_brings_is_weaker_than_all_but_the_defaults() -> None:
 def test_a_wrong_value_that_the_model_brings_is_said_with_its_file() -> None:
     with pytest.raises(OptionsError, match=r"batch_scheduler_policy='?fast'? \(from config.pbtxt\) must be"):
         read({}, {}, lowest=("config.pbtxt", {"batch_scheduler_policy": "fast"}))
+
+
+def test_a_command_line_wins_over_file_and_environment() -> None:
+    flags = ("--option", {"option.max_input_len": "9", "dtype": "fp16"})
+    options = read(
+        {"max_input_len": "5", "max_output_len": "6"}, {"OPTION_MAX_INPUT_LEN": "7"}, highest=flags
+    )
+    assert (options.max_input_len, options.max_output_len, options.dtype) == (9, 6, "fp16")
+    assert options.sources == {
+        "max_input_len": "--option",
+        "dtype": "--option",
+        "max_output_len": "serving.properties",
+    }
+
+
+def test_a_wrong_value_of_a_command_line_is_told_as_its_own() -> None:
+    with pytest.raises(OptionsError, match=r"dtype=fp64 \(from --option\)"):
+        read({"dtype": "fp16"}, {}, highest=("--option", {"dtype": "fp64"}))
