@@ -8,28 +8,23 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from djl_trtllm.compile import disk, manifest
 from djl_trtllm.compile.lock import Lock
 from djl_trtllm.compile.manifest import Manifest
 from djl_trtllm.compile.plan import content, key
+from djl_trtllm.compile.recipe import Build, Recipe
+from djl_trtllm.compile.settings import CacheSettings
 from djl_trtllm.compile.store import Store
 from djl_trtllm.core import CompiledModel, Plan, Progress, Team
 from djl_trtllm.errors import CompileError, LoadError
 
-if TYPE_CHECKING:
-    from djl_trtllm.options.table import Options
-
-Build = Callable[[Path, Progress], None]
 _LOOK_EVERY = 0.2
 _SAY_EVERY = 25.0
 _UNCACHED = "djl_trtllm-uncached-"
@@ -38,53 +33,23 @@ _alive: list[Lock] = []
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class CacheSettings:
-    """Where artifacts are kept, and whether they are reused: `use`, `rebuild` (once, now) or `off`."""
+def ensure(recipe: Recipe, team: Team, settings: CacheSettings, progress: Progress) -> CompiledModel:
+    """Return the compiled model of a recipe's plan, building it if it is not there.
 
-    root: Path
-    mode: str = "use"
-
-    @classmethod
-    def of(cls, options: Options, environ: Mapping[str, str]) -> CacheSettings:
-        """Settings from the options; the directory as option.cache_dir, DJL's or the user's cache directory."""
-        return cls(root=cache_directory(options.cache_dir, environ), mode=options.cache)
-
-    @property
-    def fingerprints(self) -> Path:
-        """The file that remembers digests."""
-        return self.root / "fingerprints.json"
-
-
-def cache_directory(option: str | None, environ: Mapping[str, str]) -> Path:
-    """Return option.cache_dir, else djl_trtllm below $DJL_CACHE_DIR, $XDG_CACHE_HOME or ~/.cache."""
-    if option:
-        return Path(option).expanduser().absolute()
-    for name in ("DJL_CACHE_DIR", "XDG_CACHE_HOME"):
-        if environ.get(name):
-            return Path(environ[name]).absolute() / "djl_trtllm"
-    return Path(environ.get("HOME") or Path.home()) / ".cache" / "djl_trtllm"
-
-
-def ensure(
-    plan: Plan, team: Team, build: Build, settings: CacheSettings, progress: Progress
-) -> CompiledModel:
-    """Return the compiled model of a plan, building it if it is not there.
-
-    `build` fills the empty directory it is given; each rank calls it with the same one. Raises whatever
-    `LoadError` it raised, `CompileError` for the disk's failures, `RankError` when another rank failed.
+    Raises whatever `LoadError` the recipe raised, `CompileError` for the disk's failures, `RankError` when another
+    rank failed.
     """
     if team.rank == 0:
         with ExitStack() as held:
             try:
-                return _lead(plan, team, build, settings, progress, held)
+                return _lead(recipe, team, settings, progress, held)
             except LoadError as error:
                 # Before the directory and the lock go: the others must hear of it first.
                 team.agree(error)
                 raise
     decision = team.share(None)
     if isinstance(decision, Path):
-        _build_part(team, build, decision, progress)
+        _build_part(team, recipe.build, decision, progress)
         decision = team.share(None)
     if isinstance(decision, CompiledModel):
         return decision
@@ -101,9 +66,9 @@ def discard(model: CompiledModel, settings: CacheSettings) -> None:
 
 
 def _lead(
-    plan: Plan, team: Team, build: Build, settings: CacheSettings, progress: Progress, held: ExitStack
+    recipe: Recipe, team: Team, settings: CacheSettings, progress: Progress, held: ExitStack
 ) -> CompiledModel:
-    started = time.time()
+    plan, started = recipe.plan, time.time()
     try:
         store = _temporary_store() if settings.mode == "off" else Store(settings.root)
         decision = _decide(plan, store, settings.mode, team, progress, held)
@@ -112,8 +77,9 @@ def _lead(
     team.share(decision)
     if isinstance(decision, CompiledModel):
         return decision
-    _build_part(team, build, decision, progress)
-    outcome = _publish(plan, store, decision, started, progress)
+    _build_part(team, recipe.build, decision, progress)
+    quality = _assess(recipe, decision, progress)
+    outcome = _publish(recipe, store, decision, started, quality, progress)
     team.share(outcome)
     return outcome
 
@@ -176,7 +142,28 @@ def _build_part(team: Team, build: Build, private: Path, progress: Progress) -> 
     team.agree(error)
 
 
-def _publish(plan: Plan, store: Store, private: Path, started: float, progress: Progress) -> CompiledModel:
+def _assess(recipe: Recipe, private: Path, progress: Progress) -> Mapping[str, object] | None:
+    if recipe.assess is None:
+        return None
+    try:
+        return recipe.assess(private, progress)
+    except (LoadError, OSError):
+        raise
+    except Exception as failure:
+        raise CompileError(
+            f"Measuring the compiled model failed with {type(failure).__name__}: {failure}"
+        ) from failure
+
+
+def _publish(
+    recipe: Recipe,
+    store: Store,
+    private: Path,
+    started: float,
+    quality: Mapping[str, object] | None,
+    progress: Progress,
+) -> CompiledModel:
+    plan = recipe.plan
     progress.stage("writing the manifest")
     name = key(plan)
     try:
@@ -184,8 +171,8 @@ def _publish(plan: Plan, store: Store, private: Path, started: float, progress: 
         if not files:
             raise CompileError("The build has made no files.")
         seconds = round(time.time() - started, 1)
-        build = {"started": round(started), "seconds": seconds, "pid": os.getpid()}
-        done = Manifest(key=name, plan=content(plan), files=files, build=build)
+        build = {"started": round(started), "seconds": seconds}
+        done = Manifest(name, content(plan), files, build, recipe.options, quality)
         path = store.publish(private, done)
     except OSError as error:
         raise disk.problem(error, store.root) from error

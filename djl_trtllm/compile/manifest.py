@@ -7,20 +7,25 @@ for us. `check` is what a start can afford: sizes of all files, digests of the s
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import msgspec
 from blake3 import blake3
 
+from djl_trtllm.compile import disk
 from djl_trtllm.compile.fingerprint import digest
-from djl_trtllm.compile.plan import canonical
 from djl_trtllm.errors import ArtifactError
 
 NAME = "manifest.json"
-FORMAT = 1
+FORMAT = 2
 _SMALL = 1 << 20
+_MARK, _END = b',\n "seal": "', b'"\n}\n'
+
+
+class OtherFormat(ArtifactError):
+    """The manifest is of another version of this package, which may still use the artifact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +38,28 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The content of manifest.json. `plan` is `plan.content`; `build` says when, how long, from what."""
+    """The content of manifest.json; nothing in it depends on the machine.
+
+    `plan` is `plan.content`, `options` the option values behind it with their sources. `build` says when it was
+    `started` (seconds since 1970), how many `seconds` it took and how many each of its `stages`, in their order.
+    `quality` is how a quantised model compares with its source. `fetched` says `from` where and when it was copied.
+    """
 
     key: str
     plan: Mapping[str, object]
     files: Mapping[str, File]
     build: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    quality: Mapping[str, object] | None = None
+    fetched: Mapping[str, object] | None = None
 
     def total_bytes(self) -> int:
         """Return the size of all files together."""
         return sum(file.size for file in self.files.values())
+
+
+class _Versioned(msgspec.Struct):
+    format: int
 
 
 def survey(directory: Path) -> dict[str, File]:
@@ -53,28 +70,24 @@ def survey(directory: Path) -> dict[str, File]:
 
 def write(directory: Path, manifest: Manifest) -> None:
     """Write manifest.json, sealed with a digest of itself, and flush it to disk."""
-    body = {"format": FORMAT, **asdict(manifest)}
-    text = json.dumps({**body, "seal": _seal(body)}, indent=1, sort_keys=True)
-    with (directory / NAME).open("w") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
+    body = json.dumps({"format": FORMAT, **asdict(manifest)}, indent=1).encode()
+    disk.write(directory / NAME, body[:-2] + _MARK + _seal(body[:-2]) + _END)
 
 
 def read(directory: Path) -> Manifest:
     """Read a manifest; `ArtifactError` when there is none or it is not as it was written."""
     try:
-        body = json.loads((directory / NAME).read_bytes())
+        text = (directory / NAME).read_bytes()
     except OSError as error:
         raise ArtifactError(f"{directory.name} has no readable {NAME} ({error.strerror}).") from error
-    except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"The {NAME} of {directory.name} is damaged.") from error
-    if not isinstance(body, dict) or body.pop("seal", None) != _seal(body):
+    sealed, _, seal = text.rpartition(_MARK)
+    if seal != _seal(sealed) + _END:
+        _refuse_other_format(directory, text)
         raise ArtifactError(f"The {NAME} of {directory.name} is damaged.")
-    if body["format"] != FORMAT:
-        raise ArtifactError(f"{directory.name} was written by another version (format {body['format']}).")
-    files = {name: File(**file) for name, file in body["files"].items()}
-    return Manifest(key=body["key"], plan=body["plan"], files=files, build=body["build"])
+    try:
+        return msgspec.json.decode(text, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise OtherFormat(f"{directory.name} was written by another version of this package.") from error
 
 
 def check(directory: Path) -> Manifest:
@@ -113,5 +126,17 @@ def _check_size(directory: Path, name: str, file: File) -> None:
         raise ArtifactError(f"{name} of {directory.name} has {size} bytes and should have {file.size}.")
 
 
-def _seal(body: object) -> str:
-    return str(blake3(canonical(body)).hexdigest(16))
+def _refuse_other_format(directory: Path, text: bytes) -> None:
+    try:
+        found = msgspec.json.decode(text, type=_Versioned).format
+    except (msgspec.DecodeError, RecursionError):
+        return
+    if found != FORMAT:
+        raise OtherFormat(
+            f"{directory.name} was written by another version of this package: its {NAME} has format {found},"
+            f" and this version reads format {FORMAT}."
+        )
+
+
+def _seal(text: bytes) -> bytes:
+    return str(blake3(text).hexdigest(16)).encode()

@@ -2,7 +2,8 @@
 
     artifacts/<key>/          finished; manifest.json matches or it does not exist for us
     building/<key>.<pid>.<x>  private to the process that holds the lock of <key>
-    locks/<key>               flock(2); nothing in it
+    locks/<key>               flock(2) of the builder; nothing in it
+    used/<key>                shared flock(2) of those who serve it; its time is the last use
     fingerprints.json         digests of checkpoints' files
 
 An artifact appears by one rename, so a look-up needs no lock and works on a read-only disk.
@@ -14,13 +15,15 @@ import logging
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from djl_trtllm.compile import disk, manifest
+from djl_trtllm.compile.entry import Entry, Removed, tree_bytes
+from djl_trtllm.compile.in_use import Use
 from djl_trtllm.compile.lock import Lock
-from djl_trtllm.compile.manifest import Manifest
+from djl_trtllm.compile.manifest import Manifest, OtherFormat
 from djl_trtllm.compile.plan import differences
 from djl_trtllm.errors import ArtifactError
 
@@ -35,6 +38,7 @@ class Store:
         self.artifacts = root / "artifacts"
         self._building = root / "building"
         self._locks = root / "locks"
+        self._used = root / "used"
 
     def find(self, key: str) -> Manifest | None:
         """Return the manifest of a whole artifact; None, with a warning, for one that is damaged."""
@@ -90,6 +94,10 @@ class Store:
         """Return the lock of a key, not yet held."""
         return Lock(self._locks / key)
 
+    def use(self, key: str) -> Use:
+        """Return this process's use of an artifact, not yet begun."""
+        return Use(self._used / key)
+
     def builder(self, key: str) -> str:
         """Say who builds a key now, as far as its private directory tells."""
         with suppress(OSError):
@@ -126,20 +134,99 @@ class Store:
             self.artifact(key).rename(away)
             shutil.rmtree(away, ignore_errors=True)
 
-    def sweep(self, own: str = "") -> None:
+    def sweep(self, own: str = "", *, dry_run: bool = False) -> list[Removed]:
         """Remove private directories whose builder has died. The lock of `own` must be held, if it is given."""
+        gone: list[Removed] = []
         with suppress(OSError):
             for path in list(self._building.iterdir()):
                 key = path.name.split(".")[0]
                 lock = self.lock(key)
                 free = lock.acquire()
                 if (free and lock.sure) or (key == own and not free):
-                    _logger.info("removing what a builder that died has left: %s", path.name)
-                    shutil.rmtree(path, ignore_errors=True)
+                    gone.append(Removed(path.name, tree_bytes(path), "its builder has died"))
+                    if not dry_run:
+                        _logger.info("removing what a builder that died has left: %s", path.name)
+                        shutil.rmtree(path, ignore_errors=True)
                 lock.release()
+        return gone
+
+    def entries(self) -> list[Entry]:
+        """Return every artifact, the most recently used first. A directory that is not there has none."""
+        found = [self._entry(path) for path in self._directories()]
+        return sorted(found, key=lambda entry: (-entry.used, entry.key))
+
+    def collect(
+        self, max_bytes: int | None = None, *, keep: Collection[str] = (), dry_run: bool = False
+    ) -> list[Removed]:
+        """Remove what is of no use, then the least recently used artifacts until the rest is at most `max_bytes`.
+
+        Of no use is what builders that died have left, and artifacts whose manifest is gone or damaged. Nothing that
+        is in use goes, nor what `keep` names, nor anything where the file system cannot tell what is in use.
+        """
+        gone = self.sweep(dry_run=dry_run)
+        sizes = {path.name: tree_bytes(path) for path in self._directories()}
+        for key in sorted(sizes.keys() - set(keep)):
+            problem = self._broken(key)
+            if problem and self._evict(key, dry_run=dry_run):
+                gone.append(Removed(key, sizes.pop(key), problem))
+        total = sum(sizes.values())
+        for key in sorted(sizes.keys() - set(keep), key=self._last):
+            if max_bytes is None or total <= max_bytes:
+                break
+            if self._evict(key, dry_run=dry_run):
+                total -= sizes[key]
+                gone.append(Removed(key, sizes[key], "least recently used"))
+        return gone
+
+    def _entry(self, path: Path) -> Entry:
+        found, problem = None, ""
+        try:
+            found = manifest.read(path)
+        except ArtifactError as error:
+            problem = str(error)
+        key = path.name
+        return Entry(
+            key, path, found, problem, tree_bytes(path), self._last(key), in_use=self.use(key).busy()
+        )
+
+    def _last(self, key: str) -> float:
+        last = self.use(key).last()
+        if last is None:
+            with suppress(OSError):
+                last = self.artifact(key).stat().st_mtime
+        return last or 0.0
+
+    def _broken(self, key: str) -> str:
+        """Say what makes an artifact useless to every version of this package; empty where nothing does."""
+        try:
+            manifest.read(self.artifact(key))
+        except OtherFormat:
+            pass
+        except ArtifactError as error:
+            return str(error)
+        return ""
+
+    def _evict(self, key: str, *, dry_run: bool) -> bool:
+        use = self.use(key)
+        if not use.alone():
+            return False
+        try:
+            if not dry_run:
+                _logger.info("removing the compiled model %s from the cache", key)
+                self.discard(key)
+        except OSError as error:
+            _logger.warning("the compiled model %s cannot be removed: %s", key, error.strerror)
+            return False
+        finally:
+            use.release()
+        return True
+
+    def _directories(self) -> list[Path]:
+        with suppress(OSError):
+            return [path for path in self.artifacts.iterdir() if path.is_dir()]
+        return []
 
     def _manifests(self) -> Iterator[Manifest]:
-        with suppress(OSError):
-            for path in self.artifacts.iterdir():
-                with suppress(ArtifactError):
-                    yield manifest.read(path)
+        for path in self._directories():
+            with suppress(ArtifactError):
+                yield manifest.read(path)

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from djl_trtllm.compile import cache
-from djl_trtllm.compile.cache import CacheSettings
 from djl_trtllm.compile.fingerprint import Memory, digests
+from djl_trtllm.compile.recipe import Recipe
+from djl_trtllm.compile.settings import CacheSettings
 from djl_trtllm.core import CompiledModel, Plan, Progress
 from djl_trtllm.engines.building import inputs, process, tokenizer_child
 from djl_trtllm.engines.building.tokenizer_child import TokenizerJob
@@ -104,7 +105,7 @@ def _converted(
         )
         process.run(_process(job), news)
 
-    return cache.ensure(plan, Solo(), build, settings, progress).path
+    return cache.ensure(Recipe(plan, build), Solo(), settings, progress).path
 
 
 def _is_read(file: Path, *, code: bool) -> bool:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import cast
 
 from djl_trtllm.compile import cache
-from djl_trtllm.compile.cache import CacheSettings
+from djl_trtllm.compile.recipe import Recipe
+from djl_trtllm.compile.settings import CacheSettings
 from djl_trtllm.core import Checkpoint, CompiledModel, Plan, Progress, Team
 from djl_trtllm.engines.base import Runtime
 from djl_trtllm.errors import UnsupportedModel
@@ -56,7 +57,7 @@ class Artifact:
         def build(out: Path, progress: Progress) -> None:
             self._runtime.build(found, self._options, self._team, out, progress)
 
-        self._model = cache.ensure(plan, self._team, build, self._settings, self._progress)
+        self._model = cache.ensure(Recipe(plan, build), self._team, self._settings, self._progress)
         self.cached = True
         return self._model
 

@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 from djl_trtllm.compile import cache, manifest
-from djl_trtllm.compile.cache import CacheSettings, cache_directory, ensure
+from djl_trtllm.compile.cache import ensure
+from djl_trtllm.compile.plan import key
+from djl_trtllm.compile.recipe import Recipe
+from djl_trtllm.compile.settings import CacheSettings, cache_directory
 from djl_trtllm.compile.store import Store
 from djl_trtllm.core import CompiledModel
 from djl_trtllm.errors import CompileError, LoadError, OutOfMemory, RankError
@@ -38,7 +41,7 @@ def debris(root: Path) -> list[str]:
 
 def test_the_second_look_up_is_a_hit_and_builds_nothing(tmp_path: Path) -> None:
     first = compiled(tmp_path)
-    again = ensure(plan(), Solo(), pytest.fail, CacheSettings(tmp_path), Stages())
+    again = ensure(Recipe(plan(), pytest.fail), Solo(), CacheSettings(tmp_path), Stages())
     assert not first.hit
     assert again.hit
     assert again.path == first.path
@@ -55,7 +58,7 @@ def test_another_option_is_another_artifact_and_the_log_says_what_differed(
     second = compiled(tmp_path, quantize="int8")
     assert second.path != first.path
     assert "option quantize is int8 and was not set" in caplog.text
-    ensure(plan("other"), Solo(), build, CacheSettings(tmp_path), Stages())
+    ensure(Recipe(plan("other"), build), Solo(), CacheSettings(tmp_path), Stages())
     assert "the file model.safetensors is changed" in caplog.text
     compiled(tmp_path)
     assert "cache hit: llama" in caplog.text
@@ -67,7 +70,7 @@ def test_a_failed_build_leaves_nothing_and_the_next_start_builds(tmp_path: Path)
         raise OutOfMemory("too little memory")
 
     with pytest.raises(OutOfMemory, match="too little memory"):
-        ensure(plan(), Solo(), failing, CacheSettings(tmp_path), Stages())
+        ensure(Recipe(plan(), failing), Solo(), CacheSettings(tmp_path), Stages())
     assert debris(tmp_path) == []
     assert list((tmp_path / "artifacts").iterdir()) == []
     assert not compiled(tmp_path).hit
@@ -78,13 +81,13 @@ def test_a_defect_of_a_build_is_a_compile_error(tmp_path: Path) -> None:
         raise ZeroDivisionError("oops")
 
     with pytest.raises(CompileError, match="ZeroDivisionError: oops") as caught:
-        ensure(plan(), Solo(), failing, CacheSettings(tmp_path), Stages())
+        ensure(Recipe(plan(), failing), Solo(), CacheSettings(tmp_path), Stages())
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
 def test_a_build_without_files_is_no_artifact(tmp_path: Path) -> None:
     with pytest.raises(CompileError, match="no files"):
-        ensure(plan(), Solo(), lambda out, progress: None, CacheSettings(tmp_path), Stages())
+        ensure(Recipe(plan(), lambda out, progress: None), Solo(), CacheSettings(tmp_path), Stages())
     assert not compiled(tmp_path).hit
 
 
@@ -207,7 +210,7 @@ def test_a_waiter_says_what_it_waits_for_and_starts_within_a_second(
             go.flush()
 
         stages.stage = let_the_builder_go_on  # type: ignore[method-assign]
-        model = ensure(plan(), Solo(), pytest.fail, CacheSettings(tmp_path), stages)
+        model = ensure(Recipe(plan(), pytest.fail), Solo(), CacheSettings(tmp_path), stages)
         published = float(builder.stdout.readline().split()[1])
         assert time.time() - published < 1.0
     assert model.hit
@@ -216,7 +219,7 @@ def test_a_waiter_says_what_it_waits_for_and_starts_within_a_second(
 
 def test_rebuilds_that_were_asked_for_together_happen_once(tmp_path: Path) -> None:
     compiled(tmp_path)
-    held = Store(tmp_path).lock(cache.key(plan()))
+    held = Store(tmp_path).lock(key(plan()))
     assert held.acquire()
     stages = Stages()
 
@@ -225,7 +228,7 @@ def test_rebuilds_that_were_asked_for_together_happen_once(tmp_path: Path) -> No
         compiled(tmp_path, mode="rebuild")
 
     stages.stage = publish_and_release  # type: ignore[method-assign]
-    model = ensure(plan(), Solo(), pytest.fail, CacheSettings(tmp_path, "rebuild"), stages)
+    model = ensure(Recipe(plan(), pytest.fail), Solo(), CacheSettings(tmp_path, "rebuild"), stages)
     assert model.hit
 
 
@@ -313,28 +316,30 @@ class Rank:
 
 def test_every_rank_builds_into_one_directory_and_gets_the_published_model(tmp_path: Path) -> None:
     lead = Rank(0)
-    built = ensure(plan(), lead, build, CacheSettings(tmp_path), Stages())
+    built = ensure(Recipe(plan(), build), lead, CacheSettings(tmp_path), Stages())
     assert isinstance(lead.said[0], Path)
     assert lead.said[1] == built
     parts: list[Path] = []
     other = Rank(1, heard=[tmp_path, built])
-    assert ensure(plan(), other, lambda out, p: parts.append(out), CacheSettings(tmp_path), Stages()) == built
+    assert (
+        ensure(Recipe(plan(), lambda out, p: parts.append(out)), other, CacheSettings(tmp_path), Stages())
+        == built
+    )
     assert parts == [tmp_path]
-    hit = ensure(plan(), Rank(1, heard=[built]), pytest.fail, CacheSettings(tmp_path), Stages())
+    hit = ensure(Recipe(plan(), pytest.fail), Rank(1, heard=[built]), CacheSettings(tmp_path), Stages())
     assert hit == built
 
 
 def test_a_rank_that_failed_ends_the_build_on_all(tmp_path: Path) -> None:
     lead = Rank(0, fails=True)
     with pytest.raises(RankError):
-        ensure(plan(), lead, build, CacheSettings(tmp_path), Stages())
+        ensure(Recipe(plan(), build), lead, CacheSettings(tmp_path), Stages())
     assert len(lead.said) == 1
     assert debris(tmp_path) == []
     with pytest.raises(RankError, match="disk"):
         ensure(
-            plan(),
+            Recipe(plan(), build),
             Rank(1, heard=[tmp_path, RankError("Rank 0 failed: disk")]),
-            build,
             CacheSettings(tmp_path),
             Stages(),
         )
@@ -348,24 +353,24 @@ def test_every_failure_of_rank_0_is_told_to_the_others(
 
     early, building, publishing = Rank(0), Rank(0), Rank(0)
     with pytest.raises(CompileError):
-        ensure(plan(), early, build, CacheSettings(Path("/sys/djl_trtllm")), Stages())
+        ensure(Recipe(plan(), build), early, CacheSettings(Path("/sys/djl_trtllm")), Stages())
     assert isinstance(early.told[0], CompileError)
     with pytest.raises(OutOfMemory):
-        ensure(plan(), building, failing, CacheSettings(tmp_path), Stages())
+        ensure(Recipe(plan(), failing), building, CacheSettings(tmp_path), Stages())
     assert isinstance(building.told[0], OutOfMemory)
     monkeypatch.setattr(manifest, "survey", lambda directory: {})
     with pytest.raises(CompileError, match="no files"):
-        ensure(plan(), publishing, build, CacheSettings(tmp_path), Stages())
+        ensure(Recipe(plan(), build), publishing, CacheSettings(tmp_path), Stages())
     assert isinstance(publishing.told[0], CompileError)
     assert debris(tmp_path) == []
 
 
 def test_a_rank_that_waits_for_another_process_still_hears_of_a_failure(tmp_path: Path) -> None:
     Store(tmp_path).prepare()
-    held = Store(tmp_path).lock(cache.key(plan()))
+    held = Store(tmp_path).lock(key(plan()))
     assert held.acquire()
     with pytest.raises(RankError):
-        ensure(plan(), Rank(0, fails=True), pytest.fail, CacheSettings(tmp_path), Stages())
+        ensure(Recipe(plan(), pytest.fail), Rank(0, fails=True), CacheSettings(tmp_path), Stages())
     held.release()
 
 
@@ -381,8 +386,8 @@ def test_the_key_depends_on_every_part_of_the_plan() -> None:
         dataclasses.replace(base, world_size=2),
         dataclasses.replace(base, extra={"x": 1}),
     ]
-    assert len({cache.key(one) for one in [base, *others]}) == 9
-    assert cache.key(base) == cache.key(plan())
+    assert len({key(one) for one in [base, *others]}) == 9
+    assert key(base) == key(plan())
 
 
 def test_the_directory_is_the_option_then_djls_then_the_users() -> None:

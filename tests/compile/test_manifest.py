@@ -63,6 +63,6 @@ def test_every_single_bit_of_the_manifest_counts(artifact: Path) -> None:
 
 
 def test_another_format_is_said(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manifest, "FORMAT", 2)
-    with pytest.raises(ArtifactError, match="format 1"):
+    monkeypatch.setattr(manifest, "FORMAT", 3)
+    with pytest.raises(ArtifactError, match="format 2, and this version reads format 3"):
         manifest.read(artifact)

@@ -6,7 +6,9 @@ import sys
 import time
 from pathlib import Path
 
-from djl_trtllm.compile.cache import CacheSettings, ensure
+from djl_trtllm.compile.cache import ensure
+from djl_trtllm.compile.recipe import Recipe
+from djl_trtllm.compile.settings import CacheSettings
 from djl_trtllm.core import CompiledModel, Plan, Progress
 from djl_trtllm.ranks import Solo
 
@@ -41,7 +43,7 @@ def build(out: Path, progress: Progress) -> None:
 
 
 def compiled(root: Path, mode: str = "use", **options: object) -> CompiledModel:
-    return ensure(plan(**options), Solo(), build, CacheSettings(root, mode), Stages())
+    return ensure(Recipe(plan(**options), build), Solo(), CacheSettings(root, mode), Stages())
 
 
 def _slow(out: Path, progress: Progress) -> None:
@@ -61,9 +63,8 @@ def _counted(out: Path, progress: Progress) -> None:
 if __name__ == "__main__":
     # `python -m tests.support.plans <cache> slow|counted`: one process of several on a cache.
     made = ensure(
-        plan(),
+        Recipe(plan(), {"slow": _slow, "counted": _counted}[sys.argv[2]]),
         Solo(),
-        {"slow": _slow, "counted": _counted}[sys.argv[2]],
         CacheSettings(Path(sys.argv[1])),
         Stages(),
     )

@@ -8,7 +8,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from djl_trtllm.compile.cache import CacheSettings, ensure
+from djl_trtllm.compile.cache import ensure
+from djl_trtllm.compile.recipe import Recipe
+from djl_trtllm.compile.settings import CacheSettings
 from djl_trtllm.core import Checkpoint, CompiledModel
 from djl_trtllm.engines.openvino.compile import build, plan
 from djl_trtllm.model.locate import locate
@@ -26,9 +28,11 @@ def compile_model(model: Path, cache: Path, **more: object) -> CompiledModel:
     checkpoint = locate(options, {}, Printed())
     assert isinstance(checkpoint, Checkpoint)
     return ensure(
-        plan(checkpoint, options),
+        Recipe(
+            plan(checkpoint, options),
+            lambda out, progress: build(checkpoint, options, out, progress),
+        ),
         Solo(),
-        lambda out, progress: build(checkpoint, options, out, progress),
         CacheSettings.of(options, {}),
         Printed(),
     )

@@ -175,7 +175,9 @@ def answer(jobs: Sequence[Mapping[str, Any]]) -> None:
 
 def build(cache: str, jobs: Mapping[str, tuple[str, Mapping[str, Any]]]) -> None:
     """Compile models with options through djl_trtllm's cache, and print where each one is: name -> directory."""
-    from djl_trtllm.compile.cache import CacheSettings, ensure
+    from djl_trtllm.compile.cache import ensure
+    from djl_trtllm.compile.recipe import Recipe
+    from djl_trtllm.compile.settings import CacheSettings
     from djl_trtllm.core import Progress
     from djl_trtllm.engines.building.child import Reporter
     from djl_trtllm.engines.openvino import build_child, build_process
@@ -200,9 +202,10 @@ def build(cache: str, jobs: Mapping[str, tuple[str, Mapping[str, Any]]]) -> None
         checkpoint = locate(options, {}, progress)
         plan = openvino_compile.plan(checkpoint, options)
         made[name] = ensure(
-            plan,
+            Recipe(
+                plan, lambda out, news, c=checkpoint, o=options: openvino_compile.build(c, o, out, news)
+            ),
             Solo(),
-            lambda out, news, c=checkpoint, o=options: openvino_compile.build(c, o, out, news),
             CacheSettings.of(options, {}),
             progress,
         ).path

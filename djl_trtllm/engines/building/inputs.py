@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
-from djl_trtllm.compile.cache import CacheSettings
 from djl_trtllm.compile.fingerprint import Memory, digests
+from djl_trtllm.compile.settings import CacheSettings
 from djl_trtllm.core import Checkpoint
 from djl_trtllm.engines.building.calibration import calibration_file
 from djl_trtllm.model.checkpoint import build_files

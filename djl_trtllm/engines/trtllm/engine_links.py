@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from djl_trtllm.compile import disk
-from djl_trtllm.compile.cache import CacheSettings
+from djl_trtllm.compile.settings import CacheSettings
 from djl_trtllm.core import CompiledModel
 from djl_trtllm.engines.trtllm.engine_files import read
 from djl_trtllm.model.engine_directory import rank_files

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from djl_trtllm.compile.cache import CacheSettings, ensure
+from djl_trtllm.compile.cache import ensure
+from djl_trtllm.compile.recipe import Recipe
+from djl_trtllm.compile.settings import CacheSettings
 from djl_trtllm.core import CompiledModel
 from djl_trtllm.engines.trtllm import build_process, gpus, scratch, versions
 from djl_trtllm.engines.trtllm.build_job import SCRATCH, Job
@@ -103,9 +105,11 @@ def load(model: Path, cache: Path, **more: Any) -> CompiledModel:
     options = Options(model_id=str(model), cache_dir=str(cache), max_input_len=64, max_output_len=64, **more)
     runtime, found = TensorRTLLM(), checkpoint.read(model, "tiny llama")
     return ensure(
-        runtime.plan(found, options, 1),
+        Recipe(
+            runtime.plan(found, options, 1),
+            lambda out, progress: runtime.build(found, options, Solo(), out, progress),
+        ),
         Solo(),
-        lambda out, progress: runtime.build(found, options, Solo(), out, progress),
         CacheSettings.of(options, {}),
         Stages(),
     )

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from djl_trtllm.compile import disk
-from djl_trtllm.compile.cache import CacheSettings, ensure
+from djl_trtllm.compile.cache import ensure
 from djl_trtllm.compile.plan import key
+from djl_trtllm.compile.recipe import Recipe
+from djl_trtllm.compile.settings import CacheSettings
 from djl_trtllm.core import Checkpoint, CompiledModel, Progress, Team
 from djl_trtllm.engines.trtllm import compile as trtllm_compile
 from djl_trtllm.engines.trtllm import gpus, neutral, versions
@@ -255,7 +257,7 @@ def test_a_build_that_fails_leaves_nothing_in_the_cache(
         def part(out: Path, progress: Progress) -> None:
             trtllm_compile.build(model, options, team, out, progress, run)
 
-        found.append(ensure(plan, team, part, settings, Stages()))
+        found.append(ensure(Recipe(plan, part), team, settings, Stages()))
 
     found: list[CompiledModel] = []
     assert all("no luck" in str(error) for error in together(2, lambda team: work(team, run)))

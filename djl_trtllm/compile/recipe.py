@@ -1,0 +1,28 @@
+"""A recipe: what the cache needs to know to have a model, one way or the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from djl_trtllm.core import Plan, Progress
+
+Build = Callable[[Path, Progress], None]
+Assess = Callable[[Path, Progress], "Mapping[str, object] | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to come by the artifact of one plan.
+
+    `build` fills the empty directory it is given; each rank calls it with the same one. `assess` runs on rank 0 once
+    every rank has built and before anything is published: it returns the quality of what was built as JSON values for
+    the manifest, or None, and raises `CompileError` to refuse the build, of which nothing stays then.
+    `options` are the option values behind the plan, each with its source, as the manifest shows them: never secrets.
+    """
+
+    plan: Plan
+    build: Build
+    assess: Assess | None = None
+    options: Mapping[str, tuple[str, str]] = field(default_factory=dict)
