@@ -25,6 +25,7 @@ from djl_trtllm.core import (
 )
 
 if TYPE_CHECKING:
+    from djl_trtllm.engines.estimate import Estimate
     from djl_trtllm.options.table import Options
 
 
@@ -112,6 +113,10 @@ class Runtime(Protocol):
 
         Raises `UnsupportedModel` or `OptionsError`. Called on rank 0 only.
         """
+        ...
+
+    def estimate(self, source: Checkpoint | CompiledModel, options: Options, world: int) -> Estimate:
+        """Say what a model will take here, loading nothing. Raises `ArtifactError` for a damaged compiled model."""
         ...
 
     def build(

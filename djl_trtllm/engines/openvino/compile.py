@@ -44,7 +44,7 @@ _SHARED = (
 that it builds otherwise."""
 
 _LIBRARIES = ("openvino", "openvino-tokenizers", "optimum-intel", "transformers", "torch", "tokenizers")
-_BYTES = {"fp32": 4, "fp16": 2, "bf16": 2}
+BYTES = {"fp32": 4, "fp16": 2, "bf16": 2}
 
 
 def plan(checkpoint: Checkpoint, options: Options) -> Plan:
@@ -124,11 +124,16 @@ def _recipe() -> str:
     return inputs.recipe(here / name for name in (*_RECIPE, *_SHARED))
 
 
+def disk_needed(checkpoint: Checkpoint, dtype: str, quantize: str | None) -> int:
+    """Return the bytes that compiling takes on disk: quantising first writes the whole model beside its result."""
+    width = 4 if quantize else BYTES[dtype]
+    source = weights_bytes(checkpoint) * width // BYTES[weight_type(checkpoint, "auto")]
+    return int(source * (1.3 if quantize else 1.02))
+
+
 def _check_space(checkpoint: Checkpoint, dtype: str, quantize: str | None, out: Path) -> None:
-    """Refuse early what cannot fit: quantising writes the unquantised model next to its result first."""
-    source = weights_bytes(checkpoint)
-    stored = _BYTES[weight_type(checkpoint, "auto")]
-    needed = source * (4 if quantize else _BYTES[dtype]) // stored * (1.3 if quantize else 1.02)
+    """Refuse early what cannot fit."""
+    needed = disk_needed(checkpoint, dtype, quantize)
     free = disk.free_bytes(out)
     if free < needed:
         raise CompileError(

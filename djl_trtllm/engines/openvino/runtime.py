@@ -10,6 +10,7 @@ from djl_trtllm.engines.base import Engine, Follower
 from djl_trtllm.errors import RankError
 
 if TYPE_CHECKING:
+    from djl_trtllm.engines.estimate import Estimate
     from djl_trtllm.options.table import Options
 
 
@@ -23,6 +24,12 @@ class OpenVINO:
         from djl_trtllm.engines.openvino import compile as compiler
 
         return compiler.plan(checkpoint, options)
+
+    def estimate(self, source: Checkpoint | CompiledModel, options: Options, world: int) -> Estimate:  # noqa: ARG002
+        """Say what the model will take of this machine."""
+        from djl_trtllm.engines.openvino import estimate
+
+        return estimate.of(source, options)
 
     def build(
         self,

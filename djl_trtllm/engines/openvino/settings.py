@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from djl_trtllm.core import Limit, Limits
 from djl_trtllm.engines.openvino.guides import files as guide_files
 from djl_trtllm.engines.openvino.messages import Start
 from djl_trtllm.engines.openvino.model import ModelFacts
+from djl_trtllm.engines.resources import host_memory
 
 if TYPE_CHECKING:
     from djl_trtllm.options.table import Options
@@ -102,6 +101,25 @@ def kv_blocks(facts: ModelFacts, options: Options, context: Limit, free_memory: 
 
     By default a quarter of free memory, but no more than all slots can fill. It is never left to grow by itself.
     """
+    blocks, source = kv_cache_blocks(facts, options, context, free_memory)
+    longest = longest_request(context, options)
+    if options.openvino_kv_cache is None and blocks * BLOCK < longest:
+        logger.warning(
+            "A quarter of the free memory holds %d tokens of KV cache, but a request may use %d; longer ones "
+            "will be refused. Set openvino_kv_cache to give it more.",
+            blocks * BLOCK,
+            longest,
+        )
+    return blocks, source
+
+
+def longest_request(context: Limit, options: Options) -> int:
+    """Tokens of the longest request, prompt and answer."""
+    return min(context.value, options.max_input_len + options.max_output_len)
+
+
+def kv_cache_blocks(facts: ModelFacts, options: Options, context: Limit, free_memory: int) -> tuple[int, str]:
+    """Return what `kv_blocks` does, without a word in the log."""
     wanted = options.openvino_kv_cache
     if wanted is not None:
         tokens = getattr(wanted, "count", None)
@@ -109,16 +127,8 @@ def kv_blocks(facts: ModelFacts, options: Options, context: Limit, free_memory: 
             tokens = wanted.bytes / bytes_per_token(facts, options)  # type: ignore[union-attr]
             return max(1, int(tokens // BLOCK)), f"option openvino_kv_cache={wanted}"
         return max(1, -(-tokens // BLOCK)), f"option openvino_kv_cache={wanted}"
-    longest = min(context.value, options.max_input_len + options.max_output_len)
-    for_all_slots = options.max_rolling_batch_size * -(-longest // BLOCK)
+    for_all_slots = options.max_rolling_batch_size * -(-longest_request(context, options) // BLOCK)
     affordable = max(1, int(free_memory / 4 / bytes_per_token(facts, options) // BLOCK))
-    if affordable * BLOCK < longest:
-        logger.warning(
-            "A quarter of the free memory holds %d tokens of KV cache, but a request may use %d; longer ones "
-            "will be refused. Set openvino_kv_cache to give it more.",
-            affordable * BLOCK,
-            longest,
-        )
     if affordable < for_all_slots:
         return affordable, "a quarter of the free memory; set option openvino_kv_cache for another size"
     return for_all_slots, "option max_rolling_batch_size times option max_input_len plus max_output_len"
@@ -132,15 +142,4 @@ def bytes_per_token(facts: ModelFacts, options: Options) -> float:
 
 def available_memory() -> int:
     """Bytes of memory free for new use: the machine's, or the container's when that is less."""
-    import psutil
-
-    free = int(psutil.virtual_memory().available)
-    groups = (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    )
-    for limit, used in groups:
-        # Absent where this version of cgroups is not, and "max" where there is no limit.
-        with suppress(OSError, ValueError):
-            free = min(free, int(Path(limit).read_text()) - int(Path(used).read_text()))
-    return max(free, 0)
+    return host_memory().free

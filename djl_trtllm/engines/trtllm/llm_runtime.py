@@ -15,6 +15,7 @@ from djl_trtllm.engines.trtllm.versions import Release
 from djl_trtllm.errors import ArtifactError, CompileError, LoadError, OptionsError, RankError
 
 if TYPE_CHECKING:
+    from djl_trtllm.engines.estimate import Estimate
     from djl_trtllm.options.table import Options
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,12 @@ class TensorRTLLMPyTorch:
     def plan(self, checkpoint: Checkpoint, options: Options, world: int) -> Plan | None:  # noqa: ARG002
         """Nothing is built: the checkpoint is served as it is."""
         return None
+
+    def estimate(self, source: Checkpoint | CompiledModel, options: Options, world: int) -> Estimate:  # noqa: ARG002
+        """Say what the model will take of each GPU."""
+        from djl_trtllm.engines.trtllm import estimate
+
+        return estimate.of_checkpoint_as_it_is(source, options)
 
     def build(
         self,

@@ -9,6 +9,7 @@ from djl_trtllm.core import Checkpoint, CompiledModel, Plan, Progress, Team
 from djl_trtllm.engines.base import Engine, Follower
 
 if TYPE_CHECKING:
+    from djl_trtllm.engines.estimate import Estimate
     from djl_trtllm.options.table import Options
 
 
@@ -25,6 +26,12 @@ class TensorRTLLM:
         from djl_trtllm.engines.trtllm import compile as compiler
 
         return compiler.plan(checkpoint, options, world)
+
+    def estimate(self, source: Checkpoint | CompiledModel, options: Options, world: int) -> Estimate:
+        """Say what the model will take of each GPU."""
+        from djl_trtllm.engines.trtllm import estimate
+
+        return estimate.of(source, options, world)
 
     def build(
         self, checkpoint: Checkpoint, options: Options, team: Team, out: Path, progress: Progress

@@ -149,9 +149,8 @@ class TeamBuild:
         self._run_job(job, self._options, self._progress, self._team.check)
 
     def _check_space(self) -> None:
-        """Refuse early what cannot fit: engines as large as the weights, and as much again for each copy on the way."""
-        copies = 1 + self._kind.renamed + self._calibrated
-        needed = weights_bytes(self._checkpoint) * copies * _ROOM
+        """Refuse early what cannot fit."""
+        needed = disk_needed(self._checkpoint, renamed=self._kind.renamed, calibrated=self._calibrated)
         free = disk.free_bytes(self._out)
         if free < needed:
             raise CompileError(
@@ -159,6 +158,11 @@ class TeamBuild:
                 f" ({_cache_of(self._out)}), and {disk.size(free)} are free. Free some, or set option.cache_dir to a"
                 " directory on a larger disk."
             )
+
+
+def disk_needed(checkpoint: Checkpoint, *, renamed: bool, calibrated: bool) -> int:
+    """Return the bytes that compiling takes on disk: engines as large as the weights, and as much for each copy."""
+    return int(weights_bytes(checkpoint) * (1 + renamed + calibrated) * _ROOM)
 
 
 class _Attended:
