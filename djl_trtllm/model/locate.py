@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from djl_trtllm.core import Checkpoint, CompiledModel, Progress
 from djl_trtllm.errors import ModelNotFound, UnsupportedModel
-from djl_trtllm.model import checkpoint, engine_layouts, hub
+from djl_trtllm.model import checkpoint, engine_layouts, hub, partitioned
 from djl_trtllm.model.families import FAMILIES
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ def locate(options: Options, environ: Mapping[str, str], progress: Progress) -> 
     """
     progress.stage("locating the model")
     path, origin = _directory(options, environ, progress)
+    source = partitioned.source(path, options)
+    if source is not None:
+        options = replace(options, model_id=source.model_id, revision=source.revision)
+        path, origin = _directory(options, environ, progress)
     if all((path / name).is_file() for name in OPENVINO_FILES):
         return CompiledModel(
             path=path, origin=origin, why="it is an OpenVINO model already", runtime="openvino"
