@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from djl_trtllm.errors import RankError
+from djl_trtllm.ranks import launch
 from djl_trtllm.selftest import cases, models
 
 _QUIET = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -69,7 +68,7 @@ def _lines(root: Path, families: Sequence[str], log: Path, seconds: float) -> It
 
 def run_ranks(module: str, job: Path, ranks: int, log: Path, seconds: float) -> str:
     """Run `module` with a job file, under mpirun for several ranks; return how it ended when not well, else ''."""
-    command = [*_mpirun(ranks), sys.executable, "-m", module, str(job)]
+    command = launch.command(module, [str(job)], ranks)
     with log.open("ab") as output:
         child = subprocess.Popen(
             command,
@@ -100,27 +99,6 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
-
-
-def _mpirun(ranks: int) -> list[str]:
-    if ranks == 1:
-        return []
-    beside = Path(sys.executable).parent / "mpirun"
-    found = shutil.which("mpirun") or (str(beside) if beside.exists() else None)
-    if found is None:
-        raise RankError(
-            "--ranks above 1 needs mpirun on PATH: install Open MPI, as DJL's engine=MPI needs it too."
-        )
-    return [
-        found,
-        "-np",
-        str(ranks),
-        "--allow-run-as-root",
-        "--bind-to",
-        "none",
-        "--oversubscribe",
-        "--tag-output",
-    ]
 
 
 def _environment() -> Mapping[str, str]:

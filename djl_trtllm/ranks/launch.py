@@ -1,0 +1,29 @@
+"""How a process starts ranks of its own, as DJL-Serving starts those that serve."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from djl_trtllm.errors import RankError
+
+_MPIRUN = ("--allow-run-as-root", "--bind-to", "none", "--oversubscribe", "--tag-output")
+
+
+def command(module: str, arguments: Sequence[str], count: int) -> list[str]:
+    """Return the command that runs `python -m module` as `count` ranks, without mpirun where it is one.
+
+    Raises `RankError` where mpirun is needed and is neither on PATH nor beside this Python.
+    """
+    python = [sys.executable, "-m", module, *arguments]
+    if count == 1:
+        return python
+    beside = Path(sys.executable).parent / "mpirun"
+    found = shutil.which("mpirun") or (str(beside) if beside.exists() else None)
+    if found is None:
+        raise RankError(
+            f"{count} ranks need mpirun on PATH: install Open MPI, as DJL's engine=MPI needs it too."
+        )
+    return [found, "-np", str(count), *_MPIRUN, *python]
