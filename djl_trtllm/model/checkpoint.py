@@ -71,15 +71,16 @@ def check_weights(checkpoint: Checkpoint, *, allow_pickle: bool) -> None:
     shards = _indexed_shards(path, origin)
     found = sorted(path.glob("*.safetensors"))
     missing = [name for name in shards if not (path / name).is_file()]
+    problems = [f"In {origin}: {problem}" for file in found if (problem := _header_problem(file))]
     if missing:
-        raise ModelNotFound(
+        problems.insert(
+            0,
             f"{origin} lacks {len(missing)} of {len(shards)} weight files: {_some(missing)}."
-            " Copy or download the model again."
+            " Copy or download the model again.",
         )
+    if problems:
+        raise ModelNotFound(*problems)
     if found:
-        problems = [problem for file in found if (problem := _header_problem(file))]
-        if problems:
-            raise ModelNotFound(*(f"In {origin}: {problem}" for problem in problems))
         return
     pickles = sorted(file.name for file in path.iterdir() if file.suffix in _PICKLES)
     weights = [name for name in pickles if name.endswith(".bin") and "training_args" not in name]

@@ -79,6 +79,10 @@ def test_missing_shards_are_counted(tmp_path: Path) -> None:
     (tmp_path / names[0]).write_bytes(safetensors())
     with pytest.raises(ModelNotFound, match=r"lacks 5 of 6 weight files: .* and 2 more"):
         checkpoint.check_weights(read(tmp_path), allow_pickle=False)
+    (tmp_path / names[1]).write_bytes(safetensors()[:-1])
+    with pytest.raises(ModelNotFound) as caught:
+        checkpoint.check_weights(read(tmp_path), allow_pickle=False)
+    assert ["lacks 4 of 6" in said or names[1] in said for said in caught.value.problems] == [True, True]
     (tmp_path / "model.safetensors.index.json").write_text("{}")
     with pytest.raises(ModelNotFound, match="no weight_map"):
         checkpoint.check_weights(read(tmp_path), allow_pickle=False)
