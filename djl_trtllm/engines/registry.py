@@ -65,9 +65,7 @@ def choose(options: Options, team_size: int) -> Runtime:
     Raises `OptionsError` with everything that stands against it.
     """
     machine = Machine.here()
-    name, why = (
-        (options.runtime, "option runtime names it") if options.runtime != "auto" else _best(options, machine)
-    )
+    name, why = _named(options, machine)
     problems = _against(name, why, options, team_size, machine)
     if problems:
         raise OptionsError(*problems)
@@ -82,6 +80,25 @@ def runtime_for(options: Options, release: Release) -> str:
     if options.runtime != "auto":
         return options.runtime
     return "trtllm" if (release.major, release.minor) < END else "trtllm-pytorch"
+
+
+def ranks_of(options: Options) -> int:
+    """Return how many MPI ranks a model of these options has here, before any is started; 1 is without MPI.
+
+    `tensor_parallel_degree=max` is all GPUs, as DJL makes it with engine=MPI.
+    """
+    machine = Machine.here()
+    if _named(options, machine)[0] != "trtllm":
+        return 1
+    stages = options.pipeline_parallel_degree
+    return options.tensor_parallel(len(machine.devices) // stages) * stages
+
+
+def _named(options: Options, machine: Machine) -> tuple[str, str]:
+    """Return the runtime that the options name, or mean on a machine, and why in words."""
+    return (
+        (options.runtime, "option runtime names it") if options.runtime != "auto" else _best(options, machine)
+    )
 
 
 def _best(options: Options, machine: Machine) -> tuple[str, str]:

@@ -43,12 +43,10 @@ class Artifact:
 
     def find(self) -> CompiledModel:
         """Return what the runtime can open. Raises `LoadError`; `RankError` where it was another rank's."""
-        found = self._located()
+        found, plan = self.intended()
         if isinstance(found, CompiledModel):
-            self._check_format(found)
             log.info("serving the compiled model as it is: %s", found.origin)
             return found
-        plan = self._plan(found)
         if plan is None:
             self.listed = False
             log.info("serving the checkpoint as it is: %s", found.origin)
@@ -57,9 +55,22 @@ class Artifact:
         def build(out: Path, progress: Progress) -> None:
             self._runtime.build(found, self._options, self._team, out, progress)
 
-        self._model = cache.ensure(Recipe(plan, build), self._team, self._settings, self._progress)
+        def assess(out: Path, progress: Progress) -> Mapping[str, object] | None:
+            quality = self._runtime.assess(found, self._options, self._team, out, progress)
+            return None if quality is None else quality.content()
+
+        recipe = Recipe(plan, build, assess)
+        self._model = cache.ensure(recipe, self._team, self._settings, self._progress)
         self.cached = True
         return self._model
+
+    def intended(self) -> tuple[CompiledModel | Checkpoint, Plan | None]:
+        """Return the model, and the plan of what is to be compiled of it; None where it is taken as it is."""
+        found = self._located()
+        if isinstance(found, CompiledModel):
+            self._check_format(found)
+            return found, None
+        return found, self._plan(found)
 
     def discard(self) -> None:
         """Remove a cached model that turned out to be damaged."""

@@ -188,3 +188,23 @@ def test_more_than_one_rank_is_refused() -> None:
 
 def test_max_means_one_on_a_cpu() -> None:
     assert registry.choose(options(tensor_parallel_degree="max"), 1).name == "openvino"
+
+
+@pytest.mark.parametrize(
+    ("values", "gpus", "ranks"),
+    [
+        ({}, 4, 1),
+        ({"tensor_parallel_degree": "2"}, 4, 2),
+        ({"tensor_parallel_degree": "max"}, 4, 4),
+        ({"tensor_parallel_degree": "max", "pipeline_parallel_degree": "2"}, 4, 4),
+        ({"pipeline_parallel_degree": "2"}, 4, 2),
+        ({"tensor_parallel_degree": "max"}, 0, 1),
+        ({"tensor_parallel_degree": "2", "runtime": "pytorch"}, 4, 1),
+        ({"tensor_parallel_degree": "2", "runtime": "openvino"}, 4, 1),
+    ],
+)
+def test_how_many_ranks_a_model_has(
+    values: dict[str, str], gpus: int, ranks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on(monkeypatch, "0.12.0", *[A100] * gpus)
+    assert registry.ranks_of(options(**values)) == ranks

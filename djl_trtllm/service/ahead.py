@@ -1,0 +1,135 @@
+"""Ahead of a load: compile what it would, or tell what it would find. Both go a load's own way, up to the engine.
+
+compiled    every rank of an MPI job calls it; what it leaves in the cache is a hit for a load of the same options
+foreseen    one process looks, whatever number of ranks a load would have; nothing is built
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from djl_trtllm.compile import plan as plans
+from djl_trtllm.compile.manifest import Manifest
+from djl_trtllm.compile.settings import CacheSettings
+from djl_trtllm.compile.store import Store
+from djl_trtllm.core import CompiledModel, Progress
+from djl_trtllm.engines import registry
+from djl_trtllm.options import sources
+from djl_trtllm.options.table import Options
+from djl_trtllm.ranks import ending
+from djl_trtllm.ranks.mpi_team import LISTEN_EVERY, MpiTeam
+from djl_trtllm.ranks.solo import Solo
+from djl_trtllm.service import joining
+from djl_trtllm.service.artifact import Artifact
+from djl_trtllm.service.joining import Joined
+
+Highest = tuple[str, Mapping[str, str]]
+
+AS_LONG_AS_IT_TAKES = 7 * 24 * 3600.0
+"""Seconds for building ahead of time: nobody waits for it with a loading timeout."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What a load of these options opens from now on.
+
+    `cached` says that it lies in the cache directory; else it is what the options name, taken as it is.
+    """
+
+    model: CompiledModel
+    options: Options
+    runtime: str
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Foresight:
+    """What a load of these options would find.
+
+    `key` is None where the model is taken as it is. `found` is the whole artifact that would be a hit, None where it
+    would be compiled; then `differences` are the inputs in which the most similar artifact differs, one sentence each:
+    none where an artifact of the same inputs is damaged, None where no artifact is of the same model.
+    `mode` is option.cache.
+    """
+
+    options: Options
+    runtime: str
+    origin: str
+    store: Store
+    mode: str
+    key: str | None = None
+    found: Manifest | None = None
+    differences: list[str] | None = None
+
+    @property
+    def hit(self) -> bool:
+        """Whether a load would compile nothing."""
+        return self.key is None or (self.found is not None and self.mode == "use")
+
+
+def compiled(
+    properties: Mapping[str, object],
+    environ: Mapping[str, str],
+    progress: Progress,
+    then: Callable[[Ahead], None],
+    highest: Highest | None = None,
+) -> None:
+    """Have the model of these options compiled and in the cache, on every rank; `then` is called with it on rank 0.
+
+    The other ranks wait for `then`. `highest` are a source's name and option values that win over all others. Raises
+    `LoadError` on every rank where it fails on any.
+    """
+    joined = joining.join(properties, environ, highest)
+    ending.attend(joined.team, lambda: _compile(joined, environ, progress, then))
+    if isinstance(joined.team, MpiTeam):
+        # MPI_Finalize, at the end of Python, must not meet a thread that still listens.
+        joined.team.leave()
+        time.sleep(2 * LISTEN_EVERY)
+
+
+def _compile(
+    joined: Joined, environ: Mapping[str, str], progress: Progress, then: Callable[[Ahead], None]
+) -> None:
+    options, runtime, team = joined.options, joined.runtime, joined.team
+    team.within(AS_LONG_AS_IT_TAKES)
+    faulthandler.cancel_dump_traceback_later()
+    joining.compare(options, team)
+    artifact = Artifact(runtime, options, team, environ, progress)
+    model = artifact.find()
+    if team.rank == 0:
+        then(Ahead(model, options, runtime.name, artifact.cached))
+    team.agree()
+
+
+def foreseen(
+    properties: Mapping[str, object],
+    environ: Mapping[str, str],
+    progress: Progress,
+    highest: Highest | None = None,
+) -> Foresight:
+    """Tell what a load of these options would find here. Raises `LoadError` where it would fail before compiling.
+
+    A model on the hub is fetched as a load would, because its files are part of the question.
+    """
+    options = sources.read(properties, environ, highest=highest)
+    world = registry.ranks_of(options)
+    runtime = registry.choose(options, world)
+    artifact = Artifact(runtime, options, _Whole(world), environ, progress)
+    model, plan = artifact.intended()
+    store = Store(CacheSettings.of(options, environ).root)
+    if plan is None:
+        return Foresight(options, runtime.name, model.origin, store, options.cache)
+    key = plans.key(plan)
+    found = store.find(key)
+    differences = None if found else store.nearest(plans.content(plan))
+    return Foresight(options, runtime.name, model.origin, store, options.cache, key, found, differences)
+
+
+class _Whole(Solo):
+    """A team of `size` ranks as rank 0 sees it before there are others."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size

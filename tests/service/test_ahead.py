@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from djl_trtllm.engines.openvino import compile as compiler
+from djl_trtllm.errors import ModelNotFound, OptionsError
+from djl_trtllm.service import ahead
+from djl_trtllm.service.ahead import Ahead
+from tests.support import tiny
+
+
+class Silent:
+    def stage(self, name: str, percent: float | None = None) -> None:
+        pass
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny.checkpoint("llama"), tmp_path / "model"))
+
+
+@pytest.fixture
+def builds(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Builds that only write one file; which directories were built in."""
+    built: list[Path] = []
+
+    def build(checkpoint, options, out, progress) -> None:
+        built.append(out)
+        (out / "openvino_model.xml").write_text(options.dtype)
+
+    monkeypatch.setattr(compiler, "build", build)
+    return built
+
+
+def properties(model: Path, **more: object) -> dict[str, object]:
+    cache = model.parent / "cache"
+    return {"model_id": str(model), "cache_dir": str(cache), "model_dir": str(model), "dtype": "fp32", **more}
+
+
+def compiled(given: dict[str, object]) -> Ahead:
+    found: list[Ahead] = []
+    ahead.compiled(given, {}, Silent(), found.append)
+    return found[0]
+
+
+def test_compiled_once_then_a_hit(model: Path, builds: list[Path]) -> None:
+    first = compiled(properties(model))
+    assert (first.runtime, first.cached, first.model.hit) == ("openvino", True, False)
+    again = compiled(properties(model, max_input_len="77"))
+    assert again.model.hit, "an option that is not built in changes nothing"
+    assert again.model.path == first.model.path
+    assert len(builds) == 1
+
+
+def test_a_hit_is_foreseen_by_its_key(model: Path, builds: list[Path]) -> None:
+    path = compiled(properties(model)).model.path
+    foresight = ahead.foreseen(properties(model), {}, Silent())
+    assert foresight.hit
+    assert foresight.key == path.name
+    assert foresight.found is not None
+    assert foresight.differences is None
+
+
+def test_a_miss_says_which_inputs_differ(model: Path, builds: list[Path]) -> None:
+    assert ahead.foreseen(properties(model), {}, Silent()).differences is None
+    compiled(properties(model))
+    (model / "config.json").write_text((model / "config.json").read_text() + "\n")
+    given = ("--option", {"dtype": "fp16", "openvino_group_size": "32"})
+    foresight = ahead.foreseen(properties(model), {}, Silent(), given)
+    assert not foresight.hit
+    assert foresight.differences == ["option dtype is fp16 and was fp32", "the file config.json is changed"]
+    assert len(builds) == 1, "nothing is built by looking"
+
+
+def test_a_damaged_artifact_is_no_hit(model: Path, builds: list[Path]) -> None:
+    path = compiled(properties(model)).model.path
+    (path / "openvino_model.xml").write_text("fp64")
+    foresight = ahead.foreseen(properties(model), {}, Silent())
+    assert (foresight.hit, foresight.differences) == (False, [])
+
+
+@pytest.mark.parametrize("mode", ["rebuild", "off"])
+def test_without_reuse_nothing_is_a_hit(model: Path, builds: list[Path], mode: str) -> None:
+    compiled(properties(model))
+    foresight = ahead.foreseen(properties(model, cache=mode), {}, Silent())
+    assert foresight.found is not None
+    assert not foresight.hit
+
+
+def test_a_compiled_model_is_taken_as_it_is(model: Path, builds: list[Path]) -> None:
+    for name in ("openvino_model.xml", "openvino_model.bin"):
+        (model / name).write_text("")
+    found = compiled(properties(model))
+    assert (found.cached, found.model.path, builds) == (False, model, [])
+    foresight = ahead.foreseen(properties(model), {}, Silent())
+    assert (foresight.hit, foresight.key) == (True, None)
+
+
+def test_what_a_load_would_refuse_is_refused(model: Path) -> None:
+    with pytest.raises(OptionsError, match="tensor_parallel_degree=2"):
+        ahead.foreseen(properties(model, tensor_parallel_degree="2"), {}, Silent())
+    with pytest.raises(ModelNotFound):
+        compiled(properties(model, model_id="./nowhere"))
