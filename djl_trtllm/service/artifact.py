@@ -6,7 +6,7 @@ Rank 0 alone looks, downloads and plans; the other ranks get what it decides, an
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -26,10 +26,17 @@ class Artifact:
     """The model that the options name, as one runtime takes it.
 
     `cached` says that the last one found is from our cache, `listed` that a manifest beside it is of its files.
+    `source` is what the options name, once it is found. `before_build` is called with it before anything is built.
     """
 
     def __init__(
-        self, runtime: Runtime, options: Options, team: Team, environ: Mapping[str, str], progress: Progress
+        self,
+        runtime: Runtime,
+        options: Options,
+        team: Team,
+        environ: Mapping[str, str],
+        progress: Progress,
+        before_build: Callable[[Checkpoint], None] | None = None,
     ) -> None:
         self._runtime = runtime
         self._options = options
@@ -37,7 +44,9 @@ class Artifact:
         self._environ = environ
         self._progress = progress
         self._settings = CacheSettings.of(options, environ)
+        self._before_build = before_build
         self._model: CompiledModel | None = None
+        self.source: CompiledModel | Checkpoint | None = None
         self.cached = False
         self.listed = True
 
@@ -53,6 +62,8 @@ class Artifact:
             return CompiledModel(found.path, found.origin)
 
         def build(out: Path, progress: Progress) -> None:
+            if self._before_build is not None:
+                self._before_build(found)
             self._runtime.build(found, self._options, self._team, out, progress)
 
         def assess(out: Path, progress: Progress) -> Mapping[str, object] | None:
@@ -66,7 +77,7 @@ class Artifact:
 
     def intended(self) -> tuple[CompiledModel | Checkpoint, Plan | None]:
         """Return the model, and the plan of what is to be compiled of it; None where it is taken as it is."""
-        found = self._located()
+        self.source = found = self._located()
         if isinstance(found, CompiledModel):
             self._check_format(found)
             return found, None
@@ -84,6 +95,8 @@ class Artifact:
 
     def _plan(self, checkpoint: Checkpoint) -> Plan | None:
         leads = self._team.rank == 0
+        if leads:
+            self._progress.stage("reading the files of the checkpoint")
         plan = self._runtime.plan(checkpoint, self._options, self._team.size) if leads else None
         return cast("Plan | None", self._team.share(plan))
 
