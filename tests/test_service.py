@@ -38,6 +38,9 @@ class ToyRuntime:
         save_tokenizer(out)
         (out / "weights.bin").write_bytes(bytes(WEIGHTS))
 
+    def assess(self, checkpoint, options, team, out: Path, progress) -> None:
+        return None
+
     def check(self, model, options, world) -> None:
         pass
 

@@ -25,6 +25,7 @@ from djl_trtllm.core import (
 )
 
 if TYPE_CHECKING:
+    from djl_trtllm.compile.quality import Quality
     from djl_trtllm.engines.estimate import Estimate
     from djl_trtllm.options.table import Options
 
@@ -125,6 +126,16 @@ class Runtime(Protocol):
         """Compile this rank's part into the directory `out`, which all ranks share, in a child process.
 
         Raises `CompileError` or `OutOfMemory`; `out` may hold anything then. What it holds on return is the artifact.
+        """
+        ...
+
+    def assess(
+        self, checkpoint: Checkpoint, options: Options, team: Team, out: Path, progress: Progress
+    ) -> Quality | None:
+        """Compare what was just built into `out` with the unquantised model; None where nothing was quantised.
+
+        On rank 0 only, after `build` has returned on every rank and before anything is published. Leaves the artifact
+        in `out` as it is. A comparison that fails is no error: the result says why there are no figures.
         """
         ...
 

@@ -53,7 +53,7 @@ class Reporter:
 
 def main(
     kind: type[JobT],
-    build: Callable[[JobT, Reporter], None],
+    build: Callable[[JobT, Reporter], dict[str, object] | None],
     failed: Callable[[BaseException, JobT], Failed],
 ) -> int:
     """Read the job, build, and say how it ended."""
@@ -65,14 +65,14 @@ def main(
     job = msgspec.json.decode(_line(), type=kind)
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
-        build(job, reporter)
+        result = build(job, reporter)
     except BaseException as error:
         import traceback
 
         traceback.print_exc()
         reporter.send(failed(error, job))
         return 1
-    reporter.send(Done())
+    reporter.send(Done(result))
     return 0
 
 

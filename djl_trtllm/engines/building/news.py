@@ -27,7 +27,9 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
-    """The build's end when it is whole."""
+    """The build's end when it is whole, with what it found out where that was its purpose."""
+
+    result: dict[str, object] | None = None
 
 
 News = Stage | Note | Failed | Done

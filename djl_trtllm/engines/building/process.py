@@ -35,6 +35,7 @@ class Build:
     child that ran out of memory, from "ran out of memory" or what else is known; a line on stderr with one of
     `no_memory` tells that it did, where its own error does not. `environment` makes the child's from this process's.
     `check` is called a few times a second, from another thread; what it raises ends the build and is raised.
+    `first` is the stage until the child reports one.
     """
 
     module: str
@@ -46,12 +47,16 @@ class Build:
     environment: Callable[[Mapping[str, str]], Mapping[str, str]] = field(default=dict)
     no_memory: Sequence[str] = ()
     check: Callable[[], None] | None = None
+    first: str = "starting the compiler"
 
 
-def run(build: Build, progress: Progress) -> None:
-    """Build and return; raises `CompileError`, `UnsupportedModel` or `OutOfMemory`. The child never outlives this."""
+def run(build: Build, progress: Progress) -> dict[str, object]:
+    """Build and return what the child found out, mostly nothing; the child never outlives this.
+
+    Raises `CompileError`, `UnsupportedModel` or `OutOfMemory`.
+    """
     build.scratch.mkdir()
-    progress.stage("starting the compiler")
+    progress.stage(build.first)
     child = subprocess.Popen(
         [sys.executable, "-m", build.module],
         stdin=subprocess.PIPE,
@@ -82,7 +87,7 @@ def run(build: Build, progress: Progress) -> None:
         raise watch.found
     if isinstance(end, Done) and status == 0:
         shutil.rmtree(build.scratch, ignore_errors=True)
-        return
+        return end.result or {}
     for line in said:
         _logger.warning("compiler: %s", line)
     raise _error(end, status, build, said)

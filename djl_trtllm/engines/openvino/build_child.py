@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -12,11 +11,11 @@ from djl_trtllm.engines.building import child
 from djl_trtllm.engines.building.child import Reporter
 from djl_trtllm.engines.building.news import Failed
 from djl_trtllm.engines.building.text_facts import Text
-from djl_trtllm.engines.openvino.build_job import SCRATCH, Job
+from djl_trtllm.engines.openvino.build_job import SCRATCH, UNQUANTISED, Job
 
 
 def build(job: Job, reporter: Reporter) -> None:
-    """Do one job. Whatever is written on the way lies below the directory `job.out`/scratch, which must exist."""
+    """Do one job. What is written on the way lies below `job.out`/scratch, which must exist, or is the unquantised."""
     # OpenVINO and NNCF send usage statistics where this package can be imported; a compiler calls nobody.
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     from djl_trtllm.engines.building import text_facts
@@ -33,10 +32,9 @@ def build(job: Job, reporter: Reporter) -> None:
     if job.quantize is None:
         export.export(job, source, out, job.dtype, reporter)
     else:
-        plain = out / SCRATCH / "unquantised"
+        plain = out / UNQUANTISED
         export.export(job, source, plain, "fp32", reporter)
         quantize.quantize(job, plain, out, reporter)
-        shutil.rmtree(plain)
     reporter.stage("checking the compiled model")
     export.check(out)
     guide_build.write(out, reporter.note)

@@ -7,9 +7,15 @@ import msgspec
 SCRATCH = "scratch"
 """The directory below `Job.out` for everything that is not part of the result."""
 
+UNQUANTISED = "unquantised"
+"""Another, for the model that a quantised one is compared with once it is built."""
+
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One build. Paths are absolute; `config` replaces the checkpoint's config.json; sizes are in tokens or weights."""
+    """One build. Paths are absolute; `config` replaces the checkpoint's config.json; sizes are in tokens or weights.
+
+    With `quantize`, the unquantised model is left in `out`/unquantised for whoever started the build.
+    """
 
     source: str
     origin: str

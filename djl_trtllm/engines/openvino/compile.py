@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from djl_trtllm.compile import disk
+from djl_trtllm.compile.quality import Quality
 from djl_trtllm.core import Checkpoint, Plan, Progress
 from djl_trtllm.engines.building import inputs
+from djl_trtllm.engines.building.measured import quality_of
 from djl_trtllm.engines.building.weights import weight_type
-from djl_trtllm.engines.openvino import build_process, overrides
-from djl_trtllm.engines.openvino.build_job import Job
+from djl_trtllm.engines.openvino import build_process, overrides, quality
+from djl_trtllm.engines.openvino.build_job import SCRATCH, UNQUANTISED, Job
+from djl_trtllm.engines.openvino.quality_child import QualityJob
 from djl_trtllm.errors import CompileError, UnsupportedModel
 from djl_trtllm.model.checkpoint import weights_bytes
 from djl_trtllm.model.families import family
@@ -68,8 +72,11 @@ def plan(checkpoint: Checkpoint, options: Options) -> Plan:
     )
 
 
-def build(checkpoint: Checkpoint, options: Options, out: Path, progress: Progress) -> None:
-    """Compile into the empty directory `out`. Raises `CompileError` or `OutOfMemory`; `out` may hold anything then."""
+def build(checkpoint: Checkpoint, options: Options, out: Path, progress: Progress) -> Quality | None:
+    """Compile into the empty directory `out`, and return how it compares where it is quantised.
+
+    Raises `CompileError` or `OutOfMemory`; `out` may hold anything then.
+    """
     dtype = weight_type(checkpoint, options.dtype)
     _check_space(checkpoint, dtype, options.quantize, out)
     tokenizer = tokenizer_directory(options, os.environ, progress)
@@ -90,6 +97,22 @@ def build(checkpoint: Checkpoint, options: Options, out: Path, progress: Progres
         position_factor=overrides.position_factor(family(checkpoint), options),
     )
     build_process.run(job, progress)
+    return None if options.quantize is None else _compared(checkpoint, options, out, progress)
+
+
+def _compared(checkpoint: Checkpoint, options: Options, out: Path, progress: Progress) -> Quality:
+    """Compare the models now: the unquantised one is at hand as OpenVINO has it, and goes with this."""
+    job = QualityJob(
+        origin=checkpoint.origin,
+        out=str(out),
+        reference=str(out / UNQUANTISED),
+        texts=options.calib_dataset,
+        threads=options.openvino_threads,
+    )
+    found = quality_of(lambda: quality.run(job, progress), options)
+    for left in (UNQUANTISED, SCRATCH):
+        shutil.rmtree(out / left, ignore_errors=True)
+    return found
 
 
 def _check_source(checkpoint: Checkpoint, options: Options) -> None:

@@ -10,6 +10,7 @@ from djl_trtllm.engines.base import Engine, Follower
 from djl_trtllm.errors import RankError
 
 if TYPE_CHECKING:
+    from djl_trtllm.compile.quality import Quality
     from djl_trtllm.engines.estimate import Estimate
     from djl_trtllm.options.table import Options
 
@@ -18,6 +19,9 @@ class OpenVINO:
     """A `Runtime`. What compiling needs is imported only when compiling."""
 
     name = "openvino"
+
+    def __init__(self) -> None:
+        self._compared: dict[Path, Quality | None] = {}
 
     def plan(self, checkpoint: Checkpoint, options: Options, world: int) -> Plan:  # noqa: ARG002
         """Say what the compiled model depends on."""
@@ -39,10 +43,21 @@ class OpenVINO:
         out: Path,
         progress: Progress,
     ) -> None:
-        """Compile the checkpoint into `out`, in a process of its own."""
+        """Compile the checkpoint into `out`, in a process of its own, and compare a quantised model in another."""
         from djl_trtllm.engines.openvino import compile as compiler
 
-        compiler.build(checkpoint, options, out, progress)
+        self._compared[out] = compiler.build(checkpoint, options, out, progress)
+
+    def assess(
+        self,
+        checkpoint: Checkpoint,  # noqa: ARG002
+        options: Options,  # noqa: ARG002
+        team: Team,  # noqa: ARG002
+        out: Path,
+        progress: Progress,  # noqa: ARG002
+    ) -> Quality | None:
+        """Return what `build` has found out while the unquantised model was at hand."""
+        return self._compared.pop(out)
 
     def check(self, model: CompiledModel, options: Options, world: int) -> None:
         """Nothing to refuse: opening a model tells what is wrong with it, in a child process."""

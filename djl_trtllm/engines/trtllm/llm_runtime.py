@@ -47,6 +47,17 @@ class TensorRTLLMPyTorch:
         """Refuse: `plan` has said that there is nothing to build."""
         raise CompileError("The runtime trtllm-pytorch compiles nothing.")
 
+    def assess(
+        self,
+        checkpoint: Checkpoint,  # noqa: ARG002
+        options: Options,  # noqa: ARG002
+        team: Team,  # noqa: ARG002
+        out: Path,  # noqa: ARG002
+        progress: Progress,  # noqa: ARG002
+    ) -> None:
+        """Nothing was built, so nothing was quantised here."""
+        return
+
     def check(self, model: CompiledModel, options: Options, world: int) -> None:
         """Refuse engines, ranks, and options that this release or checkpoint cannot have."""
         if model.runtime:

@@ -9,6 +9,7 @@ from djl_trtllm.core import Checkpoint, CompiledModel, Plan, Progress, Team
 from djl_trtllm.engines.base import Engine, Follower
 
 if TYPE_CHECKING:
+    from djl_trtllm.compile.quality import Quality
     from djl_trtllm.engines.estimate import Estimate
     from djl_trtllm.options.table import Options
 
@@ -40,6 +41,19 @@ class TensorRTLLM:
         from djl_trtllm.engines.trtllm import compile as compiler
 
         compiler.build(checkpoint, options, team, out, progress)
+
+    def assess(
+        self,
+        checkpoint: Checkpoint,  # noqa: ARG002
+        options: Options,
+        team: Team,  # noqa: ARG002
+        out: Path,  # noqa: ARG002
+        progress: Progress,  # noqa: ARG002
+    ) -> Quality | None:
+        """Say that engines are not compared."""
+        from djl_trtllm.compile.quality import Quality
+
+        return None if options.quantize is None else Quality(note="TensorRT engines are not compared")
 
     def check(self, model: CompiledModel, options: Options, world: int) -> None:
         """Refuse engines of another version, GPU or number of ranks, or with a file missing."""

@@ -1,0 +1,28 @@
+"""The result of measuring, whatever happens: a comparison that fails is told in the figures' place."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from djl_trtllm.compile.quality import Quality, line
+from djl_trtllm.errors import CompileError, OutOfMemory, UnsupportedModel
+
+if TYPE_CHECKING:
+    from djl_trtllm.options.table import Options
+
+_logger = logging.getLogger(__name__)
+
+
+def quality_of(measure: Callable[[], Mapping[str, Any]], options: Options) -> Quality:
+    """Return what `measure` finds, or why it failed, and log either. Errors of the team are raised."""
+    try:
+        found = Quality(**measure())
+    except (CompileError, OutOfMemory, UnsupportedModel, OSError) as error:
+        found = Quality(note=str(error))
+    found = replace(found, floor=options.quality_floor)
+    level = logging.WARNING if found.agreement is None else logging.INFO
+    _logger.log(level, "quantize=%s: %s", options.quantize, line(found.content()))
+    return found
