@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from tests.support import djl_python, tiny
+from tests.support import djl_python, s3, tiny
 
 djl_python.importable()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[s3.S3]:
+    """One S3 for all tests of a process; each makes buckets of its own."""
+    with s3.server() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
