@@ -14,6 +14,7 @@
         ├── UnsupportedModel     found, but no runtime here can take it
         ├── CompileError         the build failed or was killed; nothing half-written stays
         ├── ArtifactError        a compiled model is not what its manifest says
+        ├── QualityError         a quantised model is not as close to its source as option.quality_floor asks
         ├── RankError            a rank failed or did not answer in time
         └── OutOfMemory          507  the machine has too little memory; names the options that reduce it
 
@@ -143,6 +144,12 @@ class ArtifactError(LoadError):
     """A compiled model does not match its manifest or this machine."""
 
     code = "bad_artifact"
+
+
+class QualityError(LoadError):
+    """A quantised model agrees with its source less than option.quality_floor asks, or was not compared."""
+
+    code = "below_quality_floor"
 
 
 class RankError(LoadError):

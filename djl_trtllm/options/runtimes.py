@@ -16,7 +16,6 @@ NOT_YET: Mapping[str, str] = {
     "cache_remote": "is not in this version; only the local cache is used",
     "log_format": "is not in this version; log lines are text",
     "metrics_port": "is not in this version; metrics are in the log only",
-    "quality_floor": "is not in this version; no quantised build is measured",
     "queue_max_tokens": "is not in this version; DJL's job_queue_size limits what waits",
     "tracing": "is not in this version; no spans are sent",
 }
@@ -77,6 +76,7 @@ _PYTORCH: Mapping[str, str] = {
     "multi_block_mode": _KERNELS,
     "num_checkpoint_workers": _NO_ENGINE,
     "num_engine_workers": _NO_ENGINE,
+    "quality_floor": "is for runtimes that compile; the PyTorch backend quantises nothing",
     "trtllm_checkpoint_path": _NO_ENGINE,
     "use_custom_all_reduce": _KERNELS,
     "use_fp8_context_fmha": _KERNELS,

@@ -18,6 +18,7 @@ from djl_trtllm.engines.base import Runtime
 from djl_trtllm.errors import UnsupportedModel
 from djl_trtllm.model.locate import locate
 from djl_trtllm.options.table import Options
+from djl_trtllm.service import quality_gate
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class Artifact:
         found, plan = self.intended()
         if isinstance(found, CompiledModel):
             log.info("serving the compiled model as it is: %s", found.origin)
-            return found
+            return self._good_enough(found)
         if plan is None:
             self.listed = False
             log.info("serving the checkpoint as it is: %s", found.origin)
@@ -73,7 +74,7 @@ class Artifact:
         recipe = Recipe(plan, build, assess)
         self._model = cache.ensure(recipe, self._team, self._settings, self._progress)
         self.cached = True
-        return self._model
+        return self._good_enough(self._model)
 
     def intended(self) -> tuple[CompiledModel | Checkpoint, Plan | None]:
         """Return the model, and the plan of what is to be compiled of it; None where it is taken as it is."""
@@ -99,6 +100,11 @@ class Artifact:
             self._progress.stage("reading the files of the checkpoint")
         plan = self._runtime.plan(checkpoint, self._options, self._team.size) if leads else None
         return cast("Plan | None", self._team.share(plan))
+
+    def _good_enough(self, model: CompiledModel) -> CompiledModel:
+        if self._team.rank == 0:
+            quality_gate.check(model, self._options)
+        return model
 
     def _check_format(self, model: CompiledModel) -> None:
         if model.runtime and model.runtime != self._runtime.name:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from djl_trtllm.errors import CompileError, OutOfMemory, UnsupportedModel
 if TYPE_CHECKING:
     from djl_trtllm.options.table import Options
 
+_DIRECTORIES = re.compile(r"(?:/[^\s/:'\"]+)+/")
 _logger = logging.getLogger(__name__)
 
 
@@ -21,7 +23,8 @@ def quality_of(measure: Callable[[], Mapping[str, Any]], options: Options) -> Qu
     try:
         found = Quality(**measure())
     except (CompileError, OutOfMemory, UnsupportedModel, OSError) as error:
-        found = Quality(note=str(error))
+        # A manifest goes to other machines: files by name only.
+        found = Quality(note=_DIRECTORIES.sub("", str(error)))
     found = replace(found, floor=options.quality_floor)
     level = logging.WARNING if found.agreement is None else logging.INFO
     _logger.log(level, "quantize=%s: %s", options.quantize, line(found.content()))

@@ -35,7 +35,7 @@ class Build:
     child that ran out of memory, from "ran out of memory" or what else is known; a line on stderr with one of
     `no_memory` tells that it did, where its own error does not. `environment` makes the child's from this process's.
     `check` is called a few times a second, from another thread; what it raises ends the build and is raised.
-    `first` is the stage until the child reports one.
+    `first` is the stage until the child reports one, `does` what it does to `origin`, in a sentence on its end.
     """
 
     module: str
@@ -48,6 +48,7 @@ class Build:
     no_memory: Sequence[str] = ()
     check: Callable[[], None] | None = None
     first: str = "starting the compiler"
+    does: str = "compiles"
 
 
 def run(build: Build, progress: Progress) -> dict[str, object]:
@@ -181,5 +182,5 @@ def _error(end: News | None, status: int, build: Build, said: Iterable[str]) -> 
         return OutOfMemory(build.memory("was killed, probably because memory ran out"))
     how = f"by signal {signal.Signals(-status).name}" if status < 0 else f"with exit status {status}"
     return CompileError(
-        f"The process that compiles {build.origin} ended {how} before it was done; its last lines are in the log."
+        f"The process that {build.does} {build.origin} ended {how} before it was done; its last lines are in the log."
     )

@@ -97,13 +97,12 @@ def build(checkpoint: Checkpoint, options: Options, out: Path, progress: Progres
         position_factor=overrides.position_factor(family(checkpoint), options),
     )
     build_process.run(job, progress)
-    return None if options.quantize is None else _compared(checkpoint, options, out, progress)
+    return None if options.quantize is None else _compared(options, out, progress)
 
 
-def _compared(checkpoint: Checkpoint, options: Options, out: Path, progress: Progress) -> Quality:
+def _compared(options: Options, out: Path, progress: Progress) -> Quality:
     """Compare the models now: the unquantised one is at hand as OpenVINO has it, and goes with this."""
     job = QualityJob(
-        origin=checkpoint.origin,
         out=str(out),
         reference=str(out / UNQUANTISED),
         texts=options.calib_dataset,

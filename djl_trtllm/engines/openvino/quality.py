@@ -18,10 +18,11 @@ def run(job: QualityJob, progress: Progress) -> dict[str, object]:
     build = process.Build(
         module=MODULE,
         job=job,
-        origin=job.origin,
+        origin="the models",
         out=out,
         scratch=out / SCRATCH,
-        memory=lambda how: f"Comparing {job.origin} with its unquantised form {how}.",
+        memory=lambda how: f"the comparison {how}",
         first=STAGE,
+        does="compares",
     )
     return process.run(build, progress)

@@ -34,7 +34,6 @@ class QualityJob(msgspec.Struct, frozen=True, kw_only=True):
     `threads` None means all cores.
     """
 
-    origin: str
     out: str
     reference: str
     texts: str | None = None
