@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 from djl_trtllm.errors import CompileError
@@ -13,29 +14,73 @@ from djl_trtllm.options.places import size as size
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 PURPOSE = "the directory of compiled models"
+UNCACHED = "djl_trtllm-uncached-"
+"""How the name of a temporary cache directory begins."""
+
+_TEMPORARY = "set the environment variable TMPDIR to a directory"
+_OFF = ", or option.cache=off to compile into a temporary directory at every start"
+
+
+class NoRoom(CompileError):
+    """The disk has too little free space for a build that has not begun."""
 
 
 def problem(error: OSError, directory: Path) -> CompileError:
     """Turn a failed write below `directory` into an error that names the directory, the space and the option."""
-    where = f"{PURPOSE} ({directory})"
-    if error.errno in _FULL:
+    where, remedy = _named(directory)
+    if full(error):
         return CompileError(
-            f"There is no space left in {where}: {_free(directory)} free. Free some,"
-            " or set option.cache_dir to a directory on a larger disk."
+            f"There is no space left in {where}: {_free(directory)} free. Free some, or {remedy} on a larger disk."
         )
     if error.errno in _READ_ONLY:
+        off = "" if remedy is _TEMPORARY else _OFF
         return CompileError(
-            f"Nothing can be written to {where}: {error.strerror}. Set option.cache_dir to a writable directory,"
-            " or option.cache=off to compile into a temporary directory at every start."
+            f"Nothing can be written to {where}: {error.strerror}. Change its permissions, or {remedy} that is"
+            f" writable{off}."
         )
     return CompileError(
         f"Writing to {where} failed: {error.strerror or type(error).__name__}, {_free(directory)} free."
-        " Check the disk, or set option.cache_dir to another one."
+        f" Check the disk, or {remedy} on another one."
     )
 
 
+def check_room(needed: int, directory: Path, what: str) -> None:
+    """Refuse with `NoRoom` to begin what needs more bytes than the disk of `directory` has."""
+    free = free_bytes(directory)
+    if free < needed:
+        where, remedy = _named(directory)
+        raise NoRoom(
+            f"Compiling {what} needs about {size(needed)} in {where}, and {size(free)} are free."
+            f" Free some, or {remedy} on a larger disk."
+        )
+
+
+def full(error: OSError) -> bool:
+    """Whether a write failed for want of space."""
+    return error.errno in _FULL
+
+
+def other_disk(directory: Path, than: Path) -> bool:
+    """Whether two directories are, or would be, on different disks."""
+    return _standing(directory).stat().st_dev != _standing(than).stat().st_dev
+
+
+def _named(directory: Path) -> tuple[str, str]:
+    """Return what to call a directory, and what sets it."""
+    if any(part.startswith(UNCACHED) for part in directory.parts):
+        return f"the directory of temporary files ({directory})", _TEMPORARY
+    return f"{PURPOSE} ({directory})", "set option.cache_dir to a directory"
+
+
 def _free(directory: Path) -> str:
-    return size(free_bytes(directory))
+    try:
+        return size(free_bytes(directory))
+    except OSError:
+        return "an unknown number of bytes"
+
+
+def _standing(directory: Path) -> Path:
+    return next(path for path in (directory, *directory.parents) if os.path.isdir(path))  # noqa: PTH112 - never raises
 
 
 def write(file: Path, content: bytes) -> None:
@@ -51,7 +96,7 @@ def write(file: Path, content: bytes) -> None:
 
 
 def flush_tree(directory: Path) -> None:
-    """Flush every file and directory below `directory`, itself included, to disk."""
+    """Flush every file and directory below `directory`, itself included, to disk, and let not everybody write them."""
     for folder, _, files in os.walk(directory, topdown=False):
         for name in files:
             flush(Path(folder, name))
@@ -59,9 +104,12 @@ def flush_tree(directory: Path) -> None:
 
 
 def flush(path: Path) -> None:
-    """Flush one file or directory to disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Flush one file or directory to disk. Nobody but its owner and group may write it from then on."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
+        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+        if mode & stat.S_IWOTH:
+            os.fchmod(descriptor, mode & ~stat.S_IWOTH)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

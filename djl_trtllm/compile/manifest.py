@@ -52,6 +52,7 @@ class Manifest:
     options: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     quality: Mapping[str, object] | None = None
     fetched: Mapping[str, object] | None = None
+    format: int = FORMAT
 
     def total_bytes(self) -> int:
         """Return the size of all files together."""
@@ -70,7 +71,7 @@ def survey(directory: Path) -> dict[str, File]:
 
 def write(directory: Path, manifest: Manifest) -> None:
     """Write manifest.json, sealed with a digest of itself, and flush it to disk."""
-    body = json.dumps({"format": FORMAT, **asdict(manifest)}, indent=1).encode()
+    body = json.dumps(asdict(manifest), indent=1).encode()
     disk.write(directory / NAME, body[:-2] + _MARK + _seal(body[:-2]) + _END)
 
 
@@ -81,13 +82,13 @@ def read(directory: Path) -> Manifest:
     except OSError as error:
         raise ArtifactError(f"{directory.name} has no readable {NAME} ({error.strerror}).") from error
     sealed, _, seal = text.rpartition(_MARK)
+    _refuse_other_format(directory, text)
     if seal != _seal(sealed) + _END:
-        _refuse_other_format(directory, text)
         raise ArtifactError(f"The {NAME} of {directory.name} is damaged.")
     try:
         return msgspec.json.decode(text, type=Manifest)
     except msgspec.DecodeError as error:
-        raise OtherFormat(f"{directory.name} was written by another version of this package.") from error
+        raise ArtifactError(f"The {NAME} of {directory.name} is damaged.") from error
 
 
 def check(directory: Path) -> Manifest:

@@ -17,7 +17,7 @@ _WORDS = {
     "device": "the device",
     "world_size": "the number of ranks",
 }
-_GROUPS = {"options": "option {}", "versions": "the version of {}", "inputs": "the file {}", "extra": "{}"}
+_GROUPS = {"options": "option {}", "versions": "the version of {}", "extra": "{}"}
 
 
 def content(plan: Plan) -> dict[str, object]:
@@ -47,29 +47,41 @@ def key(plan: Plan) -> str:
 
 
 def differences(old: Content, new: Content) -> list[str]:
-    """Say in words what differs between two plans' contents; files by name, never by digest."""
+    """Say in words everything that differs between two plans' contents; files by name, never by digest."""
     found = [
         f"{words} is {new.get(part)!r} and was {old.get(part)!r}"
         for part, words in _WORDS.items()
         if old.get(part) != new.get(part)
     ]
+    later: list[str] = []
     for group, words in _GROUPS.items():
-        before, after = _mapping(old.get(group)), _mapping(new.get(group))
+        before, after = mapping(old.get(group)), mapping(new.get(group))
         for name in sorted({*before, *after}):
             was, now = before.get(name), after.get(name)
-            # A library that enters only some plans, as the quantiser does, is no reason of its own.
-            if was == now or (group == "versions" and None in (was, now)):
-                continue
-            subject = words.format(name)
-            if group == "inputs":
-                found.append(f"{subject} is {'new' if was is None else 'gone' if now is None else 'changed'}")
-            else:
-                found.append(f"{subject} is {_shown(now)} and was {_shown(was)}")
-    return found
+            if was != now:
+                # A library that enters only some plans, as the quantiser does, is no reason of its own.
+                place = later if group == "versions" and None in (was, now) else found
+                place.append(f"{words.format(name)} is {_shown(now)} and was {_shown(was)}")
+    found += _changed_files(mapping(old.get("inputs")), mapping(new.get("inputs")))
+    return found or later
 
 
-def _mapping(value: object) -> Mapping[str, object]:
+def mapping(value: object) -> Mapping[str, object]:
+    """Return a part of a plan's content, empty where it is not what it should be."""
     return value if isinstance(value, Mapping) else {}
+
+
+def _changed_files(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+    ways = {
+        "changed": sorted(name for name in old.keys() & new.keys() if old[name] != new[name]),
+        "new": sorted(new.keys() - old.keys()),
+        "gone": sorted(old.keys() - new.keys()),
+    }
+    return [
+        f"the file {names[0]} is {way}" if len(names) == 1 else f"the files {', '.join(names)} are {way}"
+        for way, names in ways.items()
+        if names
+    ]
 
 
 def _shown(value: object) -> str:

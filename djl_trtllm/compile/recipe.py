@@ -19,6 +19,7 @@ class Recipe:
     `build` fills the empty directory it is given; each rank calls it with the same one. `assess` runs on rank 0 once
     every rank has built and before anything is published: it returns the quality of what was built as JSON values for
     the manifest, or None, and raises `CompileError` to refuse the build, of which nothing stays then.
+    `room` says how many bytes the build takes on disk at its peak; it is asked before a build only.
     `options` are the option values behind the plan, each with its source, as the manifest shows them: never secrets.
     """
 
@@ -26,3 +27,4 @@ class Recipe:
     build: Build
     assess: Assess | None = None
     options: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    room: Callable[[], int] | None = None

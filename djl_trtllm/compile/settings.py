@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from djl_trtllm.options.places import cache_directory
+
 if TYPE_CHECKING:
     from djl_trtllm.options.table import Options
 
@@ -37,13 +39,3 @@ class CacheSettings:
     def fingerprints(self) -> Path:
         """The file that remembers digests."""
         return self.root / "fingerprints.json"
-
-
-def cache_directory(option: str | None, environ: Mapping[str, str]) -> Path:
-    """Return option.cache_dir, else djl_trtllm below $DJL_CACHE_DIR, $XDG_CACHE_HOME or ~/.cache."""
-    if option:
-        return Path(option).expanduser().absolute()
-    for name in ("DJL_CACHE_DIR", "XDG_CACHE_HOME"):
-        if environ.get(name):
-            return Path(environ[name]).absolute() / "djl_trtllm"
-    return Path(environ.get("HOME") or Path.home()) / ".cache" / "djl_trtllm"

@@ -19,12 +19,11 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from djl_trtllm.compile import disk, manifest
+from djl_trtllm.compile import disk, manifest, trust
 from djl_trtllm.compile.entry import Entry, Removed, tree_bytes
 from djl_trtllm.compile.in_use import Use
 from djl_trtllm.compile.lock import Lock
 from djl_trtllm.compile.manifest import Manifest, OtherFormat
-from djl_trtllm.compile.plan import differences
 from djl_trtllm.errors import ArtifactError
 
 _logger = logging.getLogger(__name__)
@@ -41,18 +40,31 @@ class Store:
         self._used = root / "used"
 
     def find(self, key: str) -> Manifest | None:
-        """Return the manifest of a whole artifact; None, with a warning, for one that is damaged."""
+        """Return the manifest of a whole artifact; None, with a warning, for one that cannot be used.
+
+        Takes as long as its own files, whatever else lies here.
+        """
+        try:
+            return self._whole(key)
+        except ArtifactError as error:
+            _logger.warning("the compiled model %s is not used: %s", key, error)
+        return None
+
+    def problem(self, key: str) -> str:
+        """Say why an artifact that is there cannot be used; empty where there is none, or nothing is wrong with it."""
+        try:
+            self._whole(key)
+        except ArtifactError as error:
+            return str(error)
+        return ""
+
+    def _whole(self, key: str) -> Manifest | None:
         if not self.artifact(key).is_dir():
             return None
-        try:
-            found = manifest.check(self.artifact(key))
-            if found.key == key:
-                return found
-            problem = f"it was built as {found.key}"
-        except ArtifactError as error:
-            problem = str(error)
-        _logger.warning("the compiled model %s is not used: %s", key, problem)
-        return None
+        found = manifest.check(self.artifact(key))
+        if found.key != key:
+            raise ArtifactError(f"{key} was built as {found.key}.")
+        return found
 
     def artifact(self, key: str) -> Path:
         """Return where the artifact of a key lies, or would."""
@@ -66,29 +78,21 @@ class Store:
             return None
         return status.st_ino, status.st_mtime_ns
 
-    def nearest(self, plan: dict[str, object]) -> list[str] | None:
-        """Return how the most similar artifact's plan differs; None where no artifact is of the same model.
-
-        The same model: equal model type, and at least one input file in common.
-        """
-        best: list[str] | None = None
-        inputs = plan["inputs"]
-        if not isinstance(inputs, dict):
-            raise TypeError("a plan's inputs are a mapping")
-        for found in self._manifests():
-            theirs = found.plan.get("inputs")
-            common = isinstance(theirs, dict) and bool(theirs.items() & inputs.items())
-            if found.plan.get("model_type") != plan["model_type"] or not common:
-                continue
-            changes = differences(found.plan, plan)
-            if best is None or len(changes) < len(best):
-                best = changes
-        return best
+    def manifests(self) -> Iterator[Manifest]:
+        """Yield the manifest of every artifact that has a readable one."""
+        for path in self._directories():
+            with suppress(ArtifactError):
+                yield manifest.read(path)
 
     def prepare(self) -> None:
-        """Make the directories, readable by all and writable by their owner."""
-        for directory in (self.artifacts, self._building, self._locks):
-            directory.mkdir(parents=True, exist_ok=True)
+        """Make the directories, readable by all and writable by their owner, whatever the umask."""
+        self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
+        for directory in (self.artifacts, self._building, self._locks, self._used):
+            directory.mkdir(mode=0o755, exist_ok=True)
+
+    def trusted(self, key: str) -> None:
+        """Raise `CompileError` where others could have written the artifact of a key, or could write it."""
+        trust.check(self.root, self.artifacts, self._building, self.artifact(key))
 
     def lock(self, key: str) -> Lock:
         """Return the lock of a key, not yet held."""
@@ -109,7 +113,7 @@ class Store:
     def private(self, key: str) -> Path:
         """Make an empty directory to build in. The lock of the key must be held."""
         path = self._building / f"{key}.{os.getpid()}.{secrets.token_hex(4)}"
-        path.mkdir()
+        path.mkdir(mode=0o755)
         return path
 
     def publish(self, built: Path, content: Manifest) -> Path:
@@ -225,8 +229,3 @@ class Store:
         with suppress(OSError):
             return [path for path in self.artifacts.iterdir() if path.is_dir()]
         return []
-
-    def _manifests(self) -> Iterator[Manifest]:
-        for path in self._directories():
-            with suppress(ArtifactError):
-                yield manifest.read(path)

@@ -15,10 +15,11 @@ from djl_trtllm.compile import cache, manifest
 from djl_trtllm.compile.cache import ensure
 from djl_trtllm.compile.plan import key
 from djl_trtllm.compile.recipe import Recipe
-from djl_trtllm.compile.settings import CacheSettings, cache_directory
+from djl_trtllm.compile.settings import CacheSettings
 from djl_trtllm.compile.store import Store
 from djl_trtllm.core import CompiledModel
 from djl_trtllm.errors import CompileError, LoadError, OutOfMemory, RankError
+from djl_trtllm.options.kinds import Size
 from djl_trtllm.options.table import Options
 from djl_trtllm.ranks import Solo
 from tests.support import plans
@@ -232,19 +233,16 @@ def test_rebuilds_that_were_asked_for_together_happen_once(tmp_path: Path) -> No
     assert model.hit
 
 
-def test_a_hit_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hit_writes_nothing_but_who_uses_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled(tmp_path)
     monkeypatch.setattr(Store, "prepare", lambda self: pytest.fail("a hit needs no directory"))
-    monkeypatch.setattr(os, "open", lambda *a, **k: pytest.fail("a hit opens nothing for writing"))
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "artifacts").rglob("*")}
     assert compiled(tmp_path).hit
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "artifacts").rglob("*")} == before
+    assert [path.name for path in (tmp_path / "used").iterdir()] == [key(plan())]
 
 
-def test_a_directory_that_cannot_be_written_is_named_with_the_option(tmp_path: Path) -> None:
-    with pytest.raises(CompileError) as caught:
-        compiled(Path("/sys/djl_trtllm"))
-    assert "/sys/djl_trtllm" in str(caught.value)
-    assert "option.cache_dir" in str(caught.value)
-    assert "option.cache=off" in str(caught.value)
+def test_a_path_that_is_no_directory_is_named_with_the_option(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CompileError, match=r"option\.cache_dir"):
         compiled(tmp_path / "file")
@@ -351,9 +349,10 @@ def test_every_failure_of_rank_0_is_told_to_the_others(
     def failing(out: Path, progress: object) -> None:
         raise OutOfMemory("too little memory")
 
+    (tmp_path / "file").touch()
     early, building, publishing = Rank(0), Rank(0), Rank(0)
     with pytest.raises(CompileError):
-        ensure(Recipe(plan(), build), early, CacheSettings(Path("/sys/djl_trtllm")), Stages())
+        ensure(Recipe(plan(), build), early, CacheSettings(tmp_path / "file"), Stages())
     assert isinstance(early.told[0], CompileError)
     with pytest.raises(OutOfMemory):
         ensure(Recipe(plan(), failing), building, CacheSettings(tmp_path), Stages())
@@ -390,13 +389,11 @@ def test_the_key_depends_on_every_part_of_the_plan() -> None:
     assert key(base) == key(plan())
 
 
-def test_the_directory_is_the_option_then_djls_then_the_users() -> None:
-    assert cache_directory("/x", {"DJL_CACHE_DIR": "/djl"}) == Path("/x")
-    assert cache_directory(None, {"DJL_CACHE_DIR": "/djl", "XDG_CACHE_HOME": "/xdg"}) == Path(
-        "/djl/djl_trtllm"
+def test_settings_are_as_the_options_say() -> None:
+    options = Options(
+        cache_dir="/x", cache="off", cache_max_size=Size(1 << 30), cache_remote="s3://bucket/models"
     )
-    assert cache_directory(None, {"XDG_CACHE_HOME": "/xdg"}) == Path("/xdg/djl_trtllm")
-    assert cache_directory(None, {"HOME": "/home/me"}) == Path("/home/me/.cache/djl_trtllm")
-    settings = CacheSettings.of(Options(cache_dir="/x", cache="off"), {})
-    assert settings == CacheSettings(Path("/x"), "off")
+    settings = CacheSettings.of(options, {})
+    assert settings == CacheSettings(Path("/x"), "off", 1 << 30, "s3://bucket/models")
     assert settings.fingerprints == Path("/x/fingerprints.json")
+    assert CacheSettings.of(Options(), {"DJL_CACHE_DIR": "/djl"}) == CacheSettings(Path("/djl/djl_trtllm"))

@@ -29,8 +29,8 @@ def test_differences_are_words() -> None:
         "option calib_size is 32 and was not set",
         "option quantize is not set and was int8",
         "the version of openvino is 2 and was 1",
-        "the file config.json is gone",
         "the file model.safetensors is changed",
         "the file tokenizer.json is new",
+        "the file config.json is gone",
     ]
     assert differences(content(old), content(old)) == []
