@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
 from djl_trtllm import service
-from djl_trtllm.core import CompiledModel, Limit, Plan
+from djl_trtllm.core import CompiledModel, Plan
 from djl_trtllm.engines import registry
+from djl_trtllm.engines.estimate import Estimate
 from djl_trtllm.errors import ArtifactError, CompileError, LoadError, ModelNotFound, OptionsError
 from djl_trtllm.rolling_batch.admit import Arrival
 from djl_trtllm.service import artifact
-from tests.support import loop
+from tests.support import estimates, loop
 from tests.support.toy_engine import ToyEngine, toy_limits
 
 WEIGHTS = 3 << 20
@@ -40,6 +43,9 @@ class ToyRuntime:
 
     def assess(self, checkpoint, options, team, out: Path, progress) -> None:
         return None
+
+    def estimate(self, source, options, world) -> Estimate:
+        return estimates.ESTIMATE
 
     def check(self, model, options, world) -> None:
         pass
@@ -138,9 +144,60 @@ def test_what_is_wrong_is_said_before_anything_is_built(runtime, options):
     assert runtime.builds == 0
 
 
-def test_the_limits_line_names_what_set_each(runtime, options):
+def test_a_start_says_what_it_came_to_in_one_block(runtime, options, caplog):
+    caplog.set_level("INFO")
+    load({**options, "max_input_len": "100", "max_inputs": "7"}).close()
+    block = report_in(caplog.messages)
+    assert re.fullmatch(r"ready after \d+\.\d s", block[0])
+    rows = dict(line.strip().split(maxsplit=1) for line in block[1:])
+    assert rows["model"] == f"{options['model_id']}, LLaMA, 134.5M parameters, bf16"
+    assert rows["runtime"].startswith("openvino: ")
+    assert re.fullmatch(r"cache miss \([0-9a-f]{12}\): .*compiled in \d+ s", rows["artifact"])
+    assert rows["limits"] == (
+        "input 1024 (max_input_len), output 512 (max_output_len), total 2048 (config.json),"
+        " batch 32 (max_rolling_batch_size)"
+    )
+    assert "42 requests of 1536 tokens at once" in block[5]
+    assert "max_input_len=100 (serving.properties)" in rows["options"]
+    assert "did you mean max_input_len?" in rows["note"]
+    assert rows["versions"].startswith("djl-trtllm ")
+
+
+def test_a_second_start_says_that_it_was_a_hit(runtime, options, caplog):
+    load(options).close()
+    caplog.set_level("INFO")
+    load(options).close()
+    (artifact,) = (line for line in report_in(caplog.messages) if "artifact" in line)
+    assert "cache hit (" in artifact
+    assert "from the same files, options and versions" in artifact
+
+
+def test_a_report_that_cannot_be_made_fails_no_load(runtime, options, caplog, monkeypatch):
+    def broken(source, options, world):
+        raise ZeroDivisionError("no idea")
+
+    monkeypatch.setattr(runtime, "estimate", broken)
+    caplog.set_level("INFO")
     served = load(options)
-    line = served.limits_line()
+    assert "generated_text" in text_of(served)
     served.close()
-    assert "input 1024 tokens (max_input_len)" in line
-    assert Limit(32, "max_rolling_batch_size").source in line
+    assert "ZeroDivisionError" in caplog.text
+    assert not any(line.strip().startswith("memory") for line in report_in(caplog.messages))
+
+
+def test_a_build_that_cannot_be_done_in_time_is_announced(runtime, options, caplog):
+    caplog.set_level("INFO")
+    load({**options, "model_loading_timeout": "10"}).close()
+    (warning,) = (r.getMessage() for r in caplog.records if r.levelname == "WARNING")
+    assert "takes 11 s or more" in warning
+    assert "model_loading_timeout=10 (from serving.properties)" in warning
+    assert "djl-trtllm compile" in warning
+    caplog.clear()
+    load({**options, "model_loading_timeout": "10"}).close()
+    assert "or more" not in caplog.text, "nothing is built any more"
+
+
+def report_in(messages: list[str]) -> list[str]:
+    """The block: from its title to the end of what is indented."""
+    start = next(n for n, line in enumerate(messages) if line.startswith("ready after "))
+    return [messages[start], *takewhile(lambda line: line.startswith("  "), messages[start + 1 :])]

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+HOST = "memory"
+GPU = "each GPU"
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -46,7 +49,7 @@ class KvCache:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """One model on one runtime. Bytes are on each device: a GPU of `devices`, or the host for a runtime of CPUs.
+    """One model on one runtime. Bytes are on each device: `GPU` means one of `devices`, `HOST` this machine.
 
     `weights` says of what type they are there, as `bf16` or `int4`; `working_bytes` is for what computing needs
     besides weights and KV cache. `request_tokens` are those of the longest request that the options allow. `kv` is

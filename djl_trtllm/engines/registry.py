@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,14 @@ _RUNTIMES: Mapping[str, Callable[[], Runtime]] = {
 """Every runtime that can be chosen, by its name in the option `runtime`."""
 
 
+_LIBRARIES: Mapping[str, Sequence[str]] = {
+    "trtllm": ("tensorrt_llm", "tensorrt", "tokenizers"),
+    "trtllm-pytorch": ("tensorrt_llm", "torch", "tokenizers"),
+    "openvino": ("openvino", "openvino-genai", "tokenizers"),
+}
+"""The packages that run a model, by runtime."""
+
+
 def choose(options: Options, team_size: int) -> Runtime:
     """Return the runtime for these options and a team of `team_size` ranks, and log which and why.
 
@@ -80,6 +89,22 @@ def runtime_for(options: Options, release: Release) -> str:
     if options.runtime != "auto":
         return options.runtime
     return "trtllm" if (release.major, release.minor) < END else "trtllm-pytorch"
+
+
+def reason(options: Options) -> str:
+    """Say why `choose` takes the runtime that it takes."""
+    return _named(options, Machine.here())[1]
+
+
+def libraries(name: str) -> Mapping[str, str]:
+    """Return the versions of the packages that the runtime `name` runs models with, as far as they are installed."""
+    from importlib import metadata
+
+    found = {}
+    for package in _LIBRARIES.get(name, ()):
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
 
 
 def ranks_of(options: Options) -> int:

@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
 from djl_trtllm.compile import manifest
-from djl_trtllm.compile.progress import LogProgress
-from djl_trtllm.core import CompiledModel, Progress
+from djl_trtllm.compile.progress import Allowed, LogProgress
+from djl_trtllm.core import Checkpoint, CompiledModel, Progress
 from djl_trtllm.engines import tokenizers
 from djl_trtllm.engines.base import Engine, Runtime
+from djl_trtllm.engines.estimate import Estimate
 from djl_trtllm.engines.supervisor import Supervisor
 from djl_trtllm.errors import ArtifactError, RankError
 from djl_trtllm.formats import custom
@@ -24,10 +25,12 @@ from djl_trtllm.ranks.mpi_team import MpiTeam
 from djl_trtllm.ranks.replies import Given
 from djl_trtllm.ranks.solo import Solo
 from djl_trtllm.rolling_batch.inbox import QueueInbox
-from djl_trtllm.service import joining
+from djl_trtllm.service import joining, start
 from djl_trtllm.service.artifact import Artifact
 from djl_trtllm.service.assembly import assemble, formatter_of
+from djl_trtllm.service.budget import Budget
 from djl_trtllm.service.following import Following
+from djl_trtllm.service.report import lines
 from djl_trtllm.service.served import Service
 from djl_trtllm.text.tokenizer import Tokenizer
 
@@ -50,13 +53,12 @@ def load(
         properties = {**properties, "output_formatter": custom.spec_of(properties["output_formatter"])}
     joined = joining.join(properties, environ)
     options, runtime, team = joined.options, joined.runtime, joined.team
-    loading = _Loading(properties, environ, item_chars, options, runtime, team)
+    loading = _Loading(properties, environ, item_chars, options, runtime, team, started)
     service = ending.attend(team, loading.run)
-    seconds = time.monotonic() - started
     if isinstance(service, Service):
-        log.info("ready after %.1f s: %s", seconds, service.limits_line())
+        loading.report(service)
     else:
-        log.info("rank %d is ready after %.1f s", team.rank, seconds)
+        log.info("rank %d is ready after %.1f s", team.rank, time.monotonic() - started)
     return service
 
 
@@ -71,6 +73,7 @@ class _Loading:
         options: Options,
         runtime: Runtime,
         team: Solo | MpiTeam,
+        started: float,
     ) -> None:
         self._properties = properties
         self._environ = environ
@@ -80,15 +83,25 @@ class _Loading:
         self._team = team
         self._leads = team.rank == 0
         self._formatter: CustomFormatter | None = None
+        self._started = started
+        self._budget = Budget(options, team.size, started)
+        self._source: CompiledModel | Checkpoint | None = None
+        self._model: CompiledModel | None = None
+        self._expected: Estimate | None = None
 
     def run(self) -> Service | Following:
         """Go through the whole load."""
         if self._leads:
             self._formatter = formatter_of(self._options)
-        with LogProgress("loading", log) as progress:
+        budget = self._budget
+        allowed = Allowed(budget.seconds, f"option.{budget.name}", budget.advice) if self._leads else None
+        with LogProgress("loading", log, allowed=allowed) as progress:
             joining.compare(self._options, self._team)
-            artifact = Artifact(self._runtime, self._options, self._team, self._environ, progress)
+            artifact = Artifact(
+                self._runtime, self._options, self._team, self._environ, progress, self._before_build
+            )
             model = artifact.find()
+            self._source = artifact.source
             self._take_brought_options(model)
             try:
                 return self._open(model, artifact.listed, progress)
@@ -108,13 +121,44 @@ class _Loading:
             self._options = sources.read(self._properties, self._environ, lowest=brought)
         if not self._leads:
             return
-        for note in explain.notes(self._options, self._runtime.name):
-            log.info("%s", note)
         if self._runtime.name.startswith("trtllm") and not self._retries():
             log.warning(
                 "retry_threshold is not set: DJL-Serving 0.30 and later takes the endpoint down for good when its "
                 "worker has died once. Set option.retry_threshold=10 to have it restarted."
             )
+
+    def _before_build(self, source: Checkpoint) -> None:
+        """Say what compiling is expected to take, what it will not get, and what is odd about the options."""
+        if not self._leads:
+            return
+        expected = start.estimate(self._runtime, source, self._options, self._team.size)
+        if expected is not None:
+            line, warnings = self._budget.lines(source.origin, expected)
+            if line is not None:
+                log.info("%s", line)
+            for warning in warnings:
+                log.warning("%s", warning)
+        for note in explain.notes(self._options, self._runtime.name):
+            log.info("%s", note)
+
+    def report(self, service: Service) -> None:
+        """Log the start-up report, on rank 0 once it serves."""
+        model, source = self._model, self._source
+        if model is None or source is None:
+            return
+        told = start.report(
+            self._runtime,
+            self._options,
+            self._team.size,
+            source,
+            model,
+            self._expected,
+            service.limits,
+            explain.notes(self._options, self._runtime.name),
+            time.monotonic() - self._started,
+        )
+        for line in lines(told):
+            log.info("%s", line)
 
     def _retries(self) -> bool:
         named = ("retry_threshold", "option.retry_threshold")
@@ -143,6 +187,8 @@ class _Loading:
 
     def _lead(self, model: CompiledModel, listed: bool, progress: Progress) -> Service:
         options, team = self._options, self._team
+        source = self._source if isinstance(self._source, Checkpoint) else model
+        self._model, self._expected = model, start.estimate(self._runtime, source, options, team.size)
         listed = listed and (model.path / manifest.NAME).exists()
         if listed:
             manifest.check(model.path)
@@ -161,6 +207,7 @@ class _Loading:
             finally:
                 # A damaged file explains whatever the engine said of it, so its verdict comes first.
                 if verdict is not None:
+                    progress.stage("verifying the files")
                     verdict.result()
         try:
             team.agree()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from djl_trtllm.core import Limits
 from djl_trtllm.engines.supervisor import Supervisor
 from djl_trtllm.options.table import Options
 from djl_trtllm.ranks.replies import Given
@@ -41,6 +42,11 @@ class Service:
         """True once the engine is gone for good and its clients were told: the worker can only be replaced."""
         return self._loop.over
 
+    @property
+    def limits(self) -> Limits:
+        """The limits in force."""
+        return self._engine.limits
+
     def step(self, step: Step) -> Replies:
         """Answer one step of the rolling batch."""
         return self._loop.step(step)
@@ -52,18 +58,6 @@ class Service:
     def reset(self) -> None:
         """Forget every request, after a step that could not be answered."""
         self._loop.reset()
-
-    def limits_line(self) -> str:
-        """The limits in force and what set each, for the log."""
-        limits = self._engine.limits
-        named = {
-            "input": limits.max_input_len,
-            "output": limits.max_output_len,
-            "context": limits.max_sequence_len,
-            "KV cache": limits.kv_cache_tokens,
-        }
-        parts = [f"{name} {limit.value} tokens ({limit.source})" for name, limit in named.items()]
-        return ", ".join([*parts, f"batch {limits.max_batch_size.value} ({limits.max_batch_size.source})"])
 
     def close(self) -> None:
         """Void what runs and end the engine."""

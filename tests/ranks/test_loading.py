@@ -12,11 +12,12 @@ import pytest
 from djl_trtllm import ranks, service
 from djl_trtllm.core import Plan
 from djl_trtllm.engines import registry
+from djl_trtllm.engines.estimate import Estimate
 from djl_trtllm.errors import CompileError, LoadError, RankError
 from djl_trtllm.ranks import ending
 from djl_trtllm.rolling_batch.admit import Arrival
 from djl_trtllm.service import loading
-from tests.support import checkpoints, loop
+from tests.support import checkpoints, estimates, loop
 from tests.support.collector import eventually
 from tests.support.post import everywhere, teams
 from tests.support.toy_engine import ToyEngine, toy_limits
@@ -61,6 +62,9 @@ class Runtime:
 
     def assess(self, checkpoint, options, team, out: Path, progress) -> None:
         return None
+
+    def estimate(self, source, options, world) -> Estimate:
+        return estimates.ESTIMATE
 
     def check(self, model, options, world) -> None:
         self.did("check", -1)
@@ -253,6 +257,7 @@ def test_a_load_without_retry_threshold_warns(given, warned, options, caplog) ->
         loading.sources.read(options, {}),
         Runtime(),
         ranks.Solo(),
+        time.monotonic(),
     )
     made._take_brought_options(loading.CompiledModel(Path(), "m", options={"max_beam_width": "1"}))
     assert ("option.retry_threshold=10" in caplog.text) is warned

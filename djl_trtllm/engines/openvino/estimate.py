@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from djl_trtllm.core import Checkpoint, CompiledModel, Limit
 from djl_trtllm.engines.building.weights import weight_type
-from djl_trtllm.engines.estimate import Compiling, Estimate, KvCache, Span
+from djl_trtllm.engines.estimate import HOST, Compiling, Estimate, KvCache, Span
 from djl_trtllm.engines.openvino import compile as compiler
 from djl_trtllm.engines.openvino import overrides, settings
 from djl_trtllm.engines.openvino.model import ModelFacts, read_facts
@@ -51,7 +51,7 @@ def of(source: Checkpoint | CompiledModel, options: Options) -> Estimate:
         parameters, label, hidden, compiling = None, "", 0, None
         weights = (source.path / "openvino_model.bin").stat().st_size
     return Estimate(
-        device="memory",
+        device=HOST,
         devices=1,
         weights=label,
         parameters=parameters,

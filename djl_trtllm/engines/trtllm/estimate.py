@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from djl_trtllm.core import Checkpoint, CompiledModel
-from djl_trtllm.engines.estimate import Compiling, Estimate, KvCache, Span
+from djl_trtllm.engines.estimate import GPU, Compiling, Estimate, KvCache, Span
 from djl_trtllm.engines.resources import gpu_memory
 from djl_trtllm.engines.trtllm import engine_files, gpus, kv_size
 from djl_trtllm.engines.trtllm.families import family
@@ -157,7 +157,7 @@ def _estimate(
         kv = _kv(options, per_token, left)
     why = "rough: reading the weights at 200 MB to 2 GB a second, and starting the engine"
     return Estimate(
-        device="each GPU",
+        device=GPU,
         devices=devices,
         weights=weights,
         parameters=parameters,
