@@ -1,9 +1,9 @@
 """What DJL-Serving's conversion step was asked for, kept beside what it made.
 
 DJL names the result by model and tensor parallel degree alone and takes whatever directory of that name exists
-(LmiUtils.buildTrtLlmArtifacts, 0.27 to 0.36). With this record a load sees that its options are others, and compiles the
-model again instead of serving old engines. A directory may also hold nothing but the record, where a runtime without
-such repositories serves the model: it is loaded from where the record says.
+(LmiUtils.buildTrtLlmArtifacts, 0.27 to 0.36). With this record a load sees that its options are others, and compiles
+the model again instead of serving old engines. A directory may also hold nothing but the record, where a runtime
+without such repositories serves the model: it is loaded from where the record says.
 """
 
 from __future__ import annotations
