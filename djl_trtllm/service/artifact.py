@@ -22,6 +22,8 @@ from djl_trtllm.service import quality_gate
 
 log = logging.getLogger(__name__)
 
+_NAMED = ("model_id", "revision", "trust_remote_code", "allow_pickle_weights")
+
 
 class Artifact:
     """The model that the options name, as one runtime takes it.
@@ -71,7 +73,8 @@ class Artifact:
             quality = self._runtime.assess(found, self._options, self._team, out, progress)
             return None if quality is None else quality.content()
 
-        recipe = Recipe(plan, build, assess)
+        described = _described(self._options, self._runtime.name)
+        recipe = Recipe(plan, build, assess, described, lambda: self._room(found))
         self._model = cache.ensure(recipe, self._team, self._settings, self._progress)
         self.cached = True
         return self._good_enough(self._model)
@@ -101,6 +104,14 @@ class Artifact:
         plan = self._runtime.plan(checkpoint, self._options, self._team.size) if leads else None
         return cast("Plan | None", self._team.share(plan))
 
+    def _room(self, checkpoint: Checkpoint) -> int:
+        try:
+            compiling = self._runtime.estimate(checkpoint, self._options, self._team.size).compiling
+        except Exception:
+            log.warning("how much room compiling takes is not known", exc_info=True)
+            return 0
+        return 0 if compiling is None else compiling.disk_bytes
+
     def _good_enough(self, model: CompiledModel) -> CompiledModel:
         if self._team.rank == 0:
             quality_gate.check(model, self._options)
@@ -114,3 +125,10 @@ class Artifact:
                 f"{self._runtime.name} (runtime={self._options.runtime}, {source}). Set runtime={model.runtime}, "
                 "or give the Hugging Face checkpoint it was made from."
             )
+
+
+def _described(options: Options, runtime: str) -> dict[str, tuple[str, str]]:
+    """Return the options behind a build with their sources: which model it is, and what decides how it is built."""
+    named = {name: getattr(options, name) for name in _NAMED if name in options.sources}
+    values = {**named, **options.build_values(runtime)}
+    return {name: (str(value), options.source_of(name)) for name, value in values.items()}
