@@ -177,7 +177,8 @@ class _Leader:
 
     def _private(self, held: ExitStack) -> Path:
         if self._recipe.room is not None:
-            disk.check_room(self._recipe.room(), self._store.root, self._recipe.plan.model_type)
+            model = self._recipe.options.get("model_id", (self._recipe.plan.model_type, ""))[0]
+            disk.check_room(self._recipe.room(), self._store.root, model)
         private = self._store.private(self._name)
         held.callback(shutil.rmtree, private, ignore_errors=True)
         return private

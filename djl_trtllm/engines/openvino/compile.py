@@ -12,7 +12,6 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from djl_trtllm.compile import disk
 from djl_trtllm.compile.quality import Quality
 from djl_trtllm.core import Checkpoint, Plan, Progress
 from djl_trtllm.engines.building import inputs
@@ -21,7 +20,7 @@ from djl_trtllm.engines.building.weights import weight_type
 from djl_trtllm.engines.openvino import build_process, overrides, quality
 from djl_trtllm.engines.openvino.build_job import SCRATCH, UNQUANTISED, Job
 from djl_trtllm.engines.openvino.quality_child import QualityJob
-from djl_trtllm.errors import CompileError, UnsupportedModel
+from djl_trtllm.errors import UnsupportedModel
 from djl_trtllm.model.checkpoint import weights_bytes
 from djl_trtllm.model.families import family
 from djl_trtllm.model.locate import tokenizer_directory
@@ -78,7 +77,6 @@ def build(checkpoint: Checkpoint, options: Options, out: Path, progress: Progres
     Raises `CompileError` or `OutOfMemory`; `out` may hold anything then.
     """
     dtype = weight_type(checkpoint, options.dtype)
-    _check_space(checkpoint, dtype, options.quantize, out)
     tokenizer = tokenizer_directory(options, os.environ, progress)
     job = Job(
         source=str(checkpoint.path),
@@ -151,14 +149,3 @@ def disk_needed(checkpoint: Checkpoint, dtype: str, quantize: str | None) -> int
     width = 4 if quantize else BYTES[dtype]
     source = weights_bytes(checkpoint) * width // BYTES[weight_type(checkpoint, "auto")]
     return int(source * (1.3 if quantize else 1.02))
-
-
-def _check_space(checkpoint: Checkpoint, dtype: str, quantize: str | None, out: Path) -> None:
-    """Refuse early what cannot fit."""
-    needed = disk_needed(checkpoint, dtype, quantize)
-    free = disk.free_bytes(out)
-    if free < needed:
-        raise CompileError(
-            f"Compiling {checkpoint.origin} needs about {disk.size(needed)} in {disk.PURPOSE} ({out.parent.parent}),"
-            f" and {disk.size(free)} are free. Free some, or set option.cache_dir to a directory on a larger disk."
-        )

@@ -89,7 +89,6 @@ class TeamBuild:
         self._team.agree(error)
 
     def _prepare(self) -> None:
-        self._check_space()
         wanted = scratch.Wanted(
             checkpoint=self._checkpoint,
             patch=self._resolved.at("config.json"),
@@ -147,17 +146,6 @@ class TeamBuild:
 
     def _do(self, job: Job) -> None:
         self._run_job(job, self._options, self._progress, self._team.check)
-
-    def _check_space(self) -> None:
-        """Refuse early what cannot fit."""
-        needed = disk_needed(self._checkpoint, renamed=self._kind.renamed, calibrated=self._calibrated)
-        free = disk.free_bytes(self._out)
-        if free < needed:
-            raise CompileError(
-                f"Compiling {self._checkpoint.origin} needs about {disk.size(needed)} in {disk.PURPOSE}"
-                f" ({_cache_of(self._out)}), and {disk.size(free)} are free. Free some, or set option.cache_dir to a"
-                " directory on a larger disk."
-            )
 
 
 def disk_needed(checkpoint: Checkpoint, *, renamed: bool, calibrated: bool) -> int:
