@@ -89,6 +89,7 @@ class _Leader:
         self._store = Store(settings.root)
         self._kept = settings.mode != "off"
         self._built = False
+        self._why = "option.cache=off"
 
     def run(self, held: ExitStack) -> CompiledModel:
         """Find the model or have the team build it. The lock is held until `held` closes."""
@@ -123,9 +124,9 @@ class _Leader:
         before = self._store.stamp(self._name)
         if self._settings.mode == "use" and (found := self._found()):
             return self._hit(found)
-        why = self._why_not()
+        self._why = self._why_not()
         try:
-            return self._found_or_private(before, why, held)
+            return self._found_or_private(before, held)
         except disk.NoRoom as refusal:
             return self._instead(refusal, held)
         except OSError as error:
@@ -134,9 +135,7 @@ class _Leader:
                 raise problem from error
             return self._instead(problem, held, lacks_room=disk.full(error))
 
-    def _found_or_private(
-        self, before: tuple[int, int] | None, why: str, held: ExitStack
-    ) -> CompiledModel | Path:
+    def _found_or_private(self, before: tuple[int, int] | None, held: ExitStack) -> CompiledModel | Path:
         self._store.prepare()
         self._store.trusted(self._name)
         self._take_lock(held)
@@ -149,7 +148,7 @@ class _Leader:
         if use and (fetched := self._fetched()):
             return self._hit(fetched)
         private = self._private(held)
-        _logger.info("cache miss: %s; compiling %s into %s", why, self._name[:12], self._store.root)
+        _logger.info("cache miss: %s; compiling %s into %s", self._why, self._name[:12], self._store.root)
         return private
 
     def _instead(self, problem: CompileError, held: ExitStack, lacks_room: bool = True) -> Path:
@@ -244,7 +243,8 @@ class _Leader:
         self._built = True
         seconds = times.elapsed()
         _logger.info("compiled %s in %.0f s, %s", self._name[:12], seconds, disk.size(done.total_bytes()))
-        return CompiledModel(path=path, origin=self._origin(), why=f"compiled in {seconds:.0f} s")
+        why = f"{self._why}; compiled in {seconds:.0f} s"
+        return CompiledModel(path=path, origin=self._origin(), why=why)
 
     def _hit(self, found: Manifest) -> CompiledModel:
         why = reasons.why_hit(found)
