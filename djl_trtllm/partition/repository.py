@@ -30,7 +30,10 @@ def publish(repository: Path, fill: Callable[[Path], None]) -> None:
     try:
         there = repository.is_dir()
         repository.parent.mkdir(parents=True, exist_ok=True)
-        with _stage(repository if there else repository.parent, repository.name) as stage:
+        prefix = f"{_PREFIX}{repository.name}-"
+        for place in (repository.parent, repository) if there else (repository.parent,):
+            _sweep(place, prefix)
+        with _stage(repository if there else repository.parent, prefix) as stage:
             made = stage / "made"
             made.mkdir()
             fill(made)
@@ -57,13 +60,8 @@ def _replace(repository: Path, made: Path, old: Path) -> None:
 
 
 @contextmanager
-def _stage(parent: Path, name: str) -> Iterator[Path]:
-    """Yield an empty directory in `parent` that nobody else uses; at the end it goes, those of the dead before."""
-    prefix = f"{_PREFIX}{name}-"
-    for old in parent.iterdir():
-        if old.name.startswith(prefix):
-            with suppress(OSError):
-                _remove_dead(old)
+def _stage(parent: Path, prefix: str) -> Iterator[Path]:
+    """Yield an empty directory in `parent` that nobody else uses, and remove it at the end."""
     stage = parent / f"{prefix}{os.getpid()}-{secrets.token_hex(4)}"
     stage.mkdir()
     held = os.open(stage, os.O_RDONLY)
@@ -75,13 +73,18 @@ def _stage(parent: Path, name: str) -> Iterator[Path]:
         os.close(held)
 
 
-def _remove_dead(stage: Path) -> None:
-    descriptor = os.open(stage, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(stage, ignore_errors=True)
-    finally:
-        os.close(descriptor)
+def _sweep(parent: Path, prefix: str) -> None:
+    """Remove what those that were killed have left: their locks are gone."""
+    for path in parent.iterdir():
+        if not path.name.startswith(prefix):
+            continue
+        with suppress(OSError):
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os.close(descriptor)
 
 
 def _problem(error: OSError, repository: Path) -> CompileError:
