@@ -109,10 +109,9 @@ class _Leader:
         """Remove what is of no use or too much, and store what was built in the second tier."""
         if not self._kept:
             return
-        if self._settings.max_size is None:
-            self._store.sweep()
-        else:
-            self._store.collect(self._settings.max_size, keep=(self._name,))
+        self._store.sweep()
+        if self._settings.max_size is not None:
+            self._store.shrink(self._settings.max_size, keep=(self._name,))
         if self._built and self._tier is not None:
             second_tier.push(self._tier, self._name, self._store.artifact(self._name))
 

@@ -16,6 +16,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Collection, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from pathlib import Path
 
@@ -168,14 +169,28 @@ class Store:
         is in use goes, nor what `keep` names, nor anything where the file system cannot tell what is in use.
         """
         gone = self.sweep(dry_run=dry_run)
-        sizes = {path.name: tree_bytes(path) for path in self._directories()}
-        for key in sorted(sizes.keys() - set(keep)):
-            problem = self._broken(key)
-            if problem and self._evict(key, dry_run=dry_run):
-                gone.append(Removed(key, sizes.pop(key), problem))
+        for path in self._directories():
+            problem = "" if path.name in keep else self._broken(path.name)
+            if problem:
+                found = Removed(path.name, tree_bytes(path), problem)
+                if self._evict(path.name, dry_run=dry_run):
+                    gone.append(found)
+        if max_bytes is not None:
+            gone += self._shrink(max_bytes, set(keep), {one.name for one in gone}, dry_run=dry_run)
+        return gone
+
+    def shrink(self, max_bytes: int, *, keep: Collection[str] = ()) -> list[Removed]:
+        """Do the second half of `collect`, which reads no manifest: what a start can afford."""
+        return self._shrink(max_bytes, set(keep), set(), dry_run=False)
+
+    def _shrink(
+        self, max_bytes: int, keep: AbstractSet[str], gone_already: AbstractSet[str], *, dry_run: bool
+    ) -> list[Removed]:
+        sizes = {path.name: tree_bytes(path) for path in self._directories() if path.name not in gone_already}
         total = sum(sizes.values())
-        for key in sorted(sizes.keys() - set(keep), key=self._last):
-            if max_bytes is None or total <= max_bytes:
+        gone: list[Removed] = []
+        for key in sorted(sizes.keys() - keep, key=self._last):
+            if total <= max_bytes:
                 break
             if self._evict(key, dry_run=dry_run):
                 total -= sizes[key]

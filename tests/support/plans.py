@@ -61,11 +61,13 @@ def _counted(out: Path, progress: Progress) -> None:
 
 
 if __name__ == "__main__":
-    # `python -m tests.support.plans <cache> slow|counted`: one process of several on a cache.
+    # `python -m tests.support.plans <cache> slow|counted|served`: one process of several on a cache.
     made = ensure(
-        Recipe(plan(), {"slow": _slow, "counted": _counted}[sys.argv[2]]),
+        Recipe(plan(), {"slow": _slow, "counted": _counted, "served": build}[sys.argv[2]]),
         Solo(),
         CacheSettings(Path(sys.argv[1])),
         Stages(),
     )
     print("hit" if made.hit else "built", time.time(), flush=True)
+    if sys.argv[2] == "served":
+        sys.stdin.readline()
