@@ -18,7 +18,7 @@ MODULE = "djl_trtllm.engines.trtllm.build_child"
 _LAUNCHER = ("OMPI_", "PMIX_", "PMI_", "PRTE_", "ORTE_", "OPAL_", "HYDRA_", "MPI_LOCAL", "SLURM_")
 """What a launcher of MPI tells its ranks. TensorRT-LLM imports mpi4py, which would join the parent's job with it."""
 
-_NO_MEMORY = ("CUDA out of memory", "OutOfMemory", "cudaErrorMemoryAllocation", "out of memory")
+NO_MEMORY = ("CUDA out of memory", "OutOfMemory", "cudaErrorMemoryAllocation", "out of memory")
 
 
 def run(job: Job, options: Options, progress: Progress, check: Callable[[], None]) -> None:
@@ -39,7 +39,7 @@ def run(job: Job, options: Options, progress: Progress, check: Callable[[], None
         scratch=out / SCRATCH / f"rank{job.rank}",
         memory=memory,
         environment=without_launcher,
-        no_memory=_NO_MEMORY,
+        no_memory=NO_MEMORY,
         check=check,
     )
     process.run(build, progress)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from djl_trtllm.core import Checkpoint, Plan, Progress, Team
 from djl_trtllm.engines.building import inputs
-from djl_trtllm.engines.trtllm import build_process, gpus, option_map, prebuilt, versions
+from djl_trtllm.engines.trtllm import build_process, gpus, option_map, prebuilt, quality, versions
 from djl_trtllm.engines.trtllm.option_rows import RUN_PLACES
 from djl_trtllm.engines.trtllm.resolved import Arguments, Resolved
 from djl_trtllm.engines.trtllm.team_build import RunJob, TeamBuild
@@ -20,6 +20,7 @@ from djl_trtllm.engines.trtllm.versions import Release
 from djl_trtllm.errors import OptionsError, UnsupportedModel
 
 if TYPE_CHECKING:
+    from djl_trtllm.compile.quality import Quality
     from djl_trtllm.options.table import Options
 
 _RECIPE = (
@@ -84,6 +85,16 @@ def build(
     TeamBuild(checkpoint, options, resolved, release, team, out, progress, run_job).run()
 
 
+def assess(
+    checkpoint: Checkpoint, options: Options, team: Team, out: Path, progress: Progress
+) -> Quality | None:
+    """Return how the engine in `out` compares with the checkpoint; None where it is not quantised."""
+    if options.quantize is None:
+        return None
+    resolved, release = _resolve(checkpoint, options, team.size)
+    return quality.Comparison(checkpoint, options, resolved, release, out).quality(team, progress)
+
+
 def _resolve(checkpoint: Checkpoint, options: Options, world: int) -> tuple[Resolved, Release]:
     release = versions.installed()
     if release is None:
@@ -92,8 +103,10 @@ def _resolve(checkpoint: Checkpoint, options: Options, world: int) -> tuple[Reso
             " container that has it, or set option.runtime=openvino."
         )
     resolved = option_map.resolve(options, release, checkpoint, world)
-    if resolved.problems:
-        raise OptionsError(*resolved.problems)
+    floor = quality.problem(options, world)
+    problems = [*resolved.problems, *([floor] if floor else [])]
+    if problems:
+        raise OptionsError(*problems)
     return resolved, release
 
 

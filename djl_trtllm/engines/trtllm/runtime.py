@@ -43,17 +43,12 @@ class TensorRTLLM:
         compiler.build(checkpoint, options, team, out, progress)
 
     def assess(
-        self,
-        checkpoint: Checkpoint,  # noqa: ARG002
-        options: Options,
-        team: Team,  # noqa: ARG002
-        out: Path,  # noqa: ARG002
-        progress: Progress,  # noqa: ARG002
+        self, checkpoint: Checkpoint, options: Options, team: Team, out: Path, progress: Progress
     ) -> Quality | None:
-        """Say that engines are not compared."""
-        from djl_trtllm.compile.quality import Quality
+        """Compare the engine with transformers' own running of the checkpoint, each in a process of its own."""
+        from djl_trtllm.engines.trtllm import compile as compiler
 
-        return None if options.quantize is None else Quality(note="TensorRT engines are not compared")
+        return compiler.assess(checkpoint, options, team, out, progress)
 
     def check(self, model: CompiledModel, options: Options, world: int) -> None:
         """Refuse engines of another version, GPU or number of ranks, or with a file missing."""
