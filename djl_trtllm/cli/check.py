@@ -1,122 +1,117 @@
-"""`djl-trtllm check`: what a model directory and this environment come to, before anything is loaded."""
+"""`djl-trtllm check`: what stands in the way of a start, and what a model directory comes to here."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
-from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from djl_trtllm.errors import LoadError, OptionsError
+from djl_trtllm.cli import console
+from djl_trtllm.cli.console import Console, Look
 
 if TYPE_CHECKING:
-    from djl_trtllm.core import Checkpoint
-    from djl_trtllm.engines.trtllm.resolved import Resolved
+    from djl_trtllm.doctor.djl_version import DjlVersion
+    from djl_trtllm.doctor.examination import Examination
     from djl_trtllm.engines.trtllm.versions import Release
-    from djl_trtllm.options.table import Options
+
+_LOOKS: dict[str, Look] = {"problem": "bad", "note": "warn", "ok": "good"}
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "check",
-        help="show what a model directory's options come to",
-        description="Show every option with its value and source, what is ignored, and all that is wrong.",
+        help="find what stands in the way of a start",
+        description="Look at a model directory and this machine as a start would, and name everything that is wrong at"
+        " once, with the fix. Nothing is downloaded, compiled or loaded. The exit code is 1 if a start would fail.",
     )
-    parser.add_argument("directory", type=Path, metavar="DIRECTORY", help="the one with serving.properties")
-    parser.add_argument("--set", action="store_true", help="only options that are set")
+    parser.add_argument(
+        "model", metavar="DIRECTORY", help="the one with serving.properties, a model, or a hub id"
+    )
+    parser.add_argument("--all", action="store_true", help="show every option, not only those that are set")
+    parser.add_argument("--problems", action="store_true", help="show only what would stop a start")
     parser.add_argument(
         "--tensorrt-llm",
         metavar="VERSION",
         help="as on a machine with GPUs and this TensorRT-LLM; shows what its builder and batch manager get",
     )
+    parser.add_argument("--djl", metavar="VERSION", help="as under this DJL-Serving (the one installed here)")
     parser.add_argument(
-        "--ranks", type=int, default=1, metavar="N", help="MPI ranks that would be started (1)"
+        "--ranks", type=int, metavar="N", help="MPI ranks that would be started (what the options say)"
     )
+    parser.add_argument(
+        "--quick", action="store_true", help="do not read weights: nothing is said of the cache"
+    )
+    console.add_json(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print options, notes and problems; 1 when there are problems."""
-    from djl_trtllm.options import explain, sources
+    """Show findings, options and limits; 1 when a start would fail."""
+    from djl_trtllm.doctor import examination
+    from djl_trtllm.doctor.subject import Question
 
-    pairs = _properties(args.directory)
-    try:
-        options = sources.read(_as_djl_passes(pairs, args.directory), os.environ)
-        runtime, resolved = _resolve(options, args.tensorrt_llm, args.ranks)
-    except LoadError as error:
-        for problem in error.problems:
-            print(f"error: {problem}", file=sys.stderr)
-        return 1
-    effective = [row for row in explain.effective(options) if not args.set or row[2] != "default"]
-    width = max((len(f"{name}={value}") for name, value, _ in effective), default=0)
-    for name, value, source in effective:
-        print(f"{name}={value}".ljust(min(width, 60)), f"  {source}")
-    for place, values in resolved.arguments.items():
-        for name, given in values.items():
-            print(f"gets: {place}.{name} = {given!r}")
-    for note in [*_without_prefix(pairs), *explain.notes(options, runtime), *resolved.notes]:
-        print(f"note: {note}")
-    print(f"ok: the {runtime} runtime would be used")
-    return 0
+    question = Question(
+        named=args.model,
+        environ=os.environ,
+        release=_release(args.tensorrt_llm),
+        djl=_djl(args.djl),
+        ranks=args.ranks,
+        quick=args.quick,
+    )
+    found = examination.examine(question)
+    shown: Console = args.console
+    shown.document(found.as_json())
+    if not args.problems:
+        _show_options(shown, found, every=args.all)
+    _show_findings(shown, found, problems_only=args.problems)
+    return 0 if found.starts else 1
 
 
-def _resolve(options: Options, version: str | None, ranks: int) -> tuple[str, Resolved]:
-    """Return the runtime and, for TensorRT-LLM, what the library would be given. Raises `LoadError`."""
-    from djl_trtllm.engines import registry
-    from djl_trtllm.engines.trtllm import option_map, versions
-    from djl_trtllm.engines.trtllm.resolved import Resolved
+def _show_options(shown: Console, found: Examination, *, every: bool) -> None:
+    rows = [
+        (name, value, source)
+        for name, (value, source) in found.options.items()
+        if every or source != "default"
+    ]
+    if rows:
+        shown.heading("Options")
+        shown.table(("option", "value", "from"), rows)
+    if found.limits:
+        shown.heading("Limits")
+        limits = [(name, str(limit.value), limit.source) for name, limit in found.limits.items()]
+        shown.table(("limit", "value", "set by"), limits, right=("value",))
+    if found.arguments:
+        shown.heading("TensorRT-LLM gets")
+        shown.pairs([(name, repr(value)) for name, value in found.arguments.items()])
 
-    if version is None:
-        release, runtime = versions.installed(), registry.choose(options, ranks).name
+
+def _show_findings(shown: Console, found: Examination, *, problems_only: bool) -> None:
+    if not problems_only:
+        shown.heading("Findings")
+    for finding in found.findings:
+        word = finding.outcome.value
+        if not problems_only or word == "problem":
+            shown.line(f"{word}: {finding.check}: {finding}", _LOOKS[word])
+    problems = sum(finding.outcome.value == "problem" for finding in found.findings)
+    if problems:
+        count = f"{problems} problem{'s' if problems > 1 else ''}"
+        shown.line(f"{found.named} would not start: {count}.", "bad")
     else:
-        release = _release(version)
-        runtime = registry.runtime_for(options, release)
-    if release is None or runtime == "openvino":
-        return runtime, Resolved({})
-    resolved = option_map.resolve(options, release, _local(options), ranks, runtime=runtime)
-    if resolved.problems:
-        raise OptionsError(*resolved.problems)
-    return runtime, resolved
+        shown.line(f"Nothing was found that would stop {found.named} from starting.", "good")
 
 
-def _release(version: str) -> Release:
+def _release(version: str | None) -> Release | None:
     from djl_trtllm.engines.trtllm.versions import Release
+    from djl_trtllm.errors import OptionsError
 
     try:
-        return Release.of(version)
+        return None if version is None else Release.of(version)
     except ValueError as error:
         raise OptionsError(f"--tensorrt-llm: {error}. Write it as 0.12.0.") from None
 
 
-def _local(options: Options) -> Checkpoint | None:
-    """Return the checkpoint where it is a directory here; nothing is downloaded."""
-    from djl_trtllm.model import checkpoint
+def _djl(version: str | None) -> DjlVersion | None:
+    from djl_trtllm.doctor.djl_version import DjlVersion
 
-    path = Path(options.model_id or options.model_dir)
-    return (
-        checkpoint.read(path, options.model_id or path.name) if (path / checkpoint.CONFIG).is_file() else None
-    )
-
-
-def _properties(directory: Path) -> Mapping[str, str]:
-    from djl_trtllm.local import properties
-
-    if not directory.is_dir():
-        raise OptionsError(f"{directory} is not a directory.")
-    file = directory / "serving.properties"
-    return properties.parse(file.read_text(encoding="utf-8", errors="replace")) if file.is_file() else {}
-
-
-def _as_djl_passes(pairs: Mapping[str, str], directory: Path) -> dict[str, object]:
-    options: dict[str, object] = {key: value for key, value in pairs.items() if key.startswith("option.")}
-    return options | {"model_dir": str(directory.absolute())}
-
-
-def _without_prefix(pairs: Mapping[str, str]) -> list[str]:
-    from djl_trtllm.options.table import ALIASES, SPECS
-
-    lost = [key for key in pairs if key in SPECS or key in ALIASES]
-    return [f"{key} has no effect in serving.properties; write option.{key}." for key in lost]
+    return None if version is None else DjlVersion.of(version)
