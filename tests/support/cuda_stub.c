@@ -1,5 +1,6 @@
 /* A CUDA driver that only describes GPUs: as many, and of the kind, as it was compiled for. */
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,5 +22,9 @@ int cuDeviceGetName(char *name, int size, int device) {
 int cuDeviceTotalMem_v2(size_t *bytes, int device) { *bytes = MEMORY; return device < visible() ? 0 : 101; }
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
     *value = attribute == 75 ? MAJOR : attribute == 76 ? MINOR : 0;
+    return device < visible() ? 0 : 101;
+}
+int cuDeviceGetPCIBusId(char *address, int size, int device) {
+    snprintf(address, (size_t)size, "0000:%02x:00.0", device);
     return device < visible() ? 0 : 101;
 }

@@ -9,35 +9,40 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-SOURCE = Path(__file__).with_name("cuda_stub.c")
+SOURCES = {
+    "libcuda.so.1": Path(__file__).with_name("cuda_stub.c"),
+    "libnvidia-ml.so.1": Path(__file__).with_name("nvml_stub.c"),
+}
 A100 = "NVIDIA A100-SXM4-40GB"
 
 
-def directory(count: int = 1, name: str = A100, capability: str = "8.0", memory: int = 40 * 2**30) -> Path:
-    """Return a directory with a `libcuda.so.1` of `count` GPUs, built on first use."""
+def directory(
+    count: int = 1,
+    name: str = A100,
+    capability: str = "8.0",
+    memory: int = 40 * 2**30,
+    used: int = 2**30,
+    nvml: bool = True,
+) -> Path:
+    """Return a directory with a `libcuda.so.1` of `count` GPUs, and an NVML that tells of them; built on first use.
+
+    Each GPU has `memory` bytes of which `used` are taken, and one more for each GPU before it.
+    """
     major, minor = capability.split(".")
-    defined = {"COUNT": count, "NAME": f'"{name}"', "MAJOR": major, "MINOR": minor, "MEMORY": f"{memory}ull"}
+    sizes = {"MEMORY": f"{memory}ull", "USED": f"{used}ull"}
+    defined = {"COUNT": count, "NAME": f'"{name}"', "MAJOR": major, "MINOR": minor, **sizes}
     flags = [f"-D{key}={value}" for key, value in defined.items()]
-    digest = hashlib.sha256(SOURCE.read_bytes() + repr(flags).encode()).hexdigest()[:16]
+    sources = {library: source for library, source in SOURCES.items() if nvml or "cuda" in library}
+    content = b"".join(source.read_bytes() for source in sources.values())
+    digest = hashlib.sha256(content + repr(flags).encode()).hexdigest()[:16]
     place = Path(tempfile.gettempdir()) / f"djl-trtllm-tests-{getpass.getuser()}" / f"cuda-{digest}"
-    library = place / "libcuda.so.1"
-    if not library.exists():
-        place.mkdir(parents=True, exist_ok=True)
-        scratch = place / f"{os.getpid()}.tmp"
-        command = [
-            "cc",
-            "-shared",
-            "-fPIC",
-            "-O1",
-            "-Wall",
-            "-Werror",
-            *flags,
-            "-o",
-            str(scratch),
-            str(SOURCE),
-        ]
-        subprocess.run(command, check=True)
-        scratch.replace(library)
+    place.mkdir(parents=True, exist_ok=True)
+    for library, source in sources.items():
+        if not (place / library).exists():
+            scratch = place / f"{os.getpid()}.tmp"
+            options = ["-shared", "-fPIC", "-O1", "-Wall", "-Werror", *flags]
+            subprocess.run(["cc", *options, "-o", str(scratch), str(source)], check=True)
+            scratch.replace(place / library)
     return place
 
 
