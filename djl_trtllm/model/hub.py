@@ -1,59 +1,179 @@
-"""Downloads from the Hugging Face hub. Mirrors, tokens and offline mode are huggingface_hub's own environment."""
+"""Downloads from the Hugging Face hub, or a mirror of it.
+
+Endpoint, token, cache directory, time-outs and offline mode are huggingface_hub's own environment: HF_ENDPOINT,
+HF_TOKEN, HF_HOME or HF_HUB_CACHE, HF_HUB_ETAG_TIMEOUT, HF_HUB_OFFLINE. Files that arrived whole are never fetched
+again, and a connection that breaks goes on where it broke. What a process that was killed had of a file is lost with
+the releases of huggingface_hub that name it at random (seen: 1.21).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from djl_trtllm.core import Progress
-from djl_trtllm.errors import ModelNotFound
+from djl_trtllm.errors import LoadError, ModelNotFound
+from djl_trtllm.model import room
 
-CHECKPOINT_FILES = (
-    "*.json",
-    "*.safetensors",
-    "*.model",
-    "*.tiktoken",
-    "*.txt",
-    "*.jinja",
-    "openvino_model.*",
-)
+Choice = Callable[[Collection[str]], Sequence[str]]
+"""From all names in a repository to those of the files that are needed; it may refuse with a `LoadError`."""
+
+_BEGUN = "djl_trtllm.begun"
+"""Beside the blobs of a repository while its files are fetched; it outlives a process that is killed."""
+
+_REMEDY = "set the variable HF_HUB_CACHE to a directory on a larger disk"
+_LEFT = re.compile(r"([0-9a-f]{40,64})\.[0-9a-f]{8}\.incomplete")
+_ANY = {"*": "[*]", "?": "[?]", "[": "[[]"}
 
 
 def download(
-    repo: str, revision: str | None, wanted: Sequence[str], environ: Mapping[str, str], progress: Progress
+    repo: str,
+    revision: str | None,
+    choose: Choice,
+    environ: Mapping[str, str],
+    progress: Progress,
+    option: str = "model_id",
 ) -> Path:
-    """Return the local snapshot of a hub repository; files that are here already are not fetched again.
+    """Return the local snapshot of a hub repository with the chosen files; those that are here are not fetched again.
 
-    Only files at the top of the repository are taken. Raises `ModelNotFound` saying what to do; without a
-    network, a snapshot fetched earlier is used.
+    Without a network, a snapshot fetched earlier is used, unless its download was broken off. Raises `ModelNotFound`
+    saying what to do, also where the disk has no room, and what `choose` raises. `option` is what named it.
     """
-    import huggingface_hub
-    from huggingface_hub import errors
+    return _Repository(repo, revision, environ, option).fetch(choose, progress)
 
-    progress.stage(f"fetching {repo} from the hub")
-    name = repo if revision is None else f"{repo}@{revision}"
-    try:
-        path = huggingface_hub.snapshot_download(
-            repo_id=repo, revision=revision, allow_patterns=list(wanted), ignore_patterns=["*/*"]
+
+class _Repository:
+    """One repository at one revision, and the words for it in errors."""
+
+    def __init__(self, repo: str, revision: str | None, environ: Mapping[str, str], option: str) -> None:
+        from huggingface_hub import constants
+        from huggingface_hub.file_download import repo_folder_name
+
+        self._repo = repo
+        self._revision = revision
+        self._environ = environ
+        self._option = option
+        self._name = repo if revision is None else f"{repo}@{revision}"
+        self._folder = repo_folder_name(repo_id=repo, repo_type="model")
+        self._cache = Path(constants.HF_HUB_CACHE)
+        self._begun = self._cache / self._folder / _BEGUN
+
+    def fetch(self, choose: Choice, progress: Progress) -> Path:
+        progress.stage(f"fetching {self._name} from the hub")
+        try:
+            listed = self._list()
+        except Exception as error:
+            return self._earlier(error)
+        names = choose(sorted(listed))
+        blobs = self._cache / self._folder / "blobs"
+        missing = [listed[name] for name in names if not (blobs / listed[name][0]).is_file()]
+        room.check(sum(size for _, size in missing), self._cache, self._name, _REMEDY)
+        if not missing:
+            return self._snapshot(names)
+        self._sweep(blobs)
+        with suppress(OSError):
+            self._begun.parent.mkdir(parents=True, exist_ok=True)
+            self._begun.touch()
+        found = self._snapshot(names)
+        self._begun.unlink(missing_ok=True)
+        return found
+
+    def _list(self) -> dict[str, tuple[str, int]]:
+        """Return the ETag and the size of every file of the repository, by name."""
+        from huggingface_hub import HfApi
+
+        info = HfApi().model_info(self._repo, revision=self._revision, files_metadata=True)
+        found = {}
+        for file in info.siblings or ():
+            # huggingface_hub names a blob by its ETag: SHA-256 for LFS files, else git's own digest.
+            large = file.lfs.sha256 if file.lfs else None
+            found[file.rfilename] = (str(large or file.blob_id or file.rfilename), int(file.size or 0))
+        return found
+
+    def _snapshot(self, names: Sequence[str]) -> Path:
+        import huggingface_hub
+
+        patterns = [re.sub(r"[*?[]", lambda sign: _ANY[sign[0]], name) for name in names]
+        try:
+            path = huggingface_hub.snapshot_download(
+                repo_id=self._repo, revision=self._revision, allow_patterns=patterns
+            )
+        except Exception as error:
+            raise self._said(error) from error
+        return Path(path)
+
+    def _earlier(self, error: Exception) -> Path:
+        """Return what was fetched before; where that is nothing, what kept us from listing is the error."""
+        import huggingface_hub
+
+        try:
+            path = huggingface_hub.snapshot_download(
+                repo_id=self._repo, revision=self._revision, local_files_only=True
+            )
+        except Exception:
+            raise self._said(error) from error
+        if self._begun.exists():
+            raise ModelNotFound(
+                f"{self._name} is here in part only: its download was broken off, and {self._why_not(error)}."
+                " Start once with the hub in reach, or download it again."
+            ) from error
+        return Path(path)
+
+    def _sweep(self, blobs: Path) -> None:
+        """Remove the remains of downloads whose processes are gone: huggingface_hub never takes them up again."""
+        from filelock import FileLock, Timeout
+
+        for left in blobs.glob("*.incomplete"):
+            match = _LEFT.fullmatch(left.name)
+            lock = self._cache / ".locks" / self._folder / f"{match[1]}.lock" if match else None
+            with suppress(OSError, Timeout):
+                if lock is not None and lock.is_file():
+                    with FileLock(lock, timeout=0):
+                        left.unlink()
+
+    def _said(self, error: Exception) -> LoadError:
+        from huggingface_hub import utils as errors  # huggingface_hub.errors has them all since 0.25
+
+        if isinstance(error, errors.GatedRepoError):
+            return ModelNotFound(
+                f"{self._name} is gated."
+                " Accept its terms on the hub and set HF_TOKEN to a token of that account."
+            )
+        if isinstance(error, errors.RevisionNotFoundError):
+            return ModelNotFound(f"{self._repo} has no revision {self._revision!r}. Check option.revision.")
+        if isinstance(error, errors.RepositoryNotFoundError):
+            return ModelNotFound(
+                f"The hub has no model {self._name}, or it is private."
+                f" Check option.{self._option}; for a private model set HF_TOKEN."
+            )
+        if (status := _status(error)) is not None:
+            return ModelNotFound(
+                f"{self._name} could not be fetched: the hub answered {status}."
+                " What has arrived is kept: start again, and check HF_ENDPOINT if it is set."
+            )
+        if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+            return ModelNotFound(
+                f"{self._name} cannot be kept in {self._cache}: {error.strerror}."
+                " Set the variable HF_HUB_CACHE to a directory that can be written and has room."
+            )
+        return ModelNotFound(
+            f"{self._name} is not a directory here and could not be fetched, because {self._why_not(error)}."
+            f" Give a local directory as option.{self._option}, or download the model first."
         )
-    except errors.GatedRepoError as error:
-        raise ModelNotFound(
-            f"{name} is gated. Accept its terms on the hub and set HF_TOKEN to a token of that account."
-        ) from error
-    except errors.RevisionNotFoundError as error:
-        raise ModelNotFound(f"{repo} has no revision {revision!r}. Check option.revision.") from error
-    except errors.RepositoryNotFoundError as error:
-        raise ModelNotFound(
-            f"The hub has no model {name}, or it is private."
-            " Check option.model_id; for a private model set HF_TOKEN."
-        ) from error
-    except errors.LocalEntryNotFoundError as error:
-        offline = environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
-        cause = "HF_HUB_OFFLINE is set" if offline else "the hub cannot be reached from here"
-        raise ModelNotFound(
-            f"{name} is not a directory here and was not downloaded before, and {cause}."
-            " Give a local directory as option.model_id, or download the model first."
-        ) from error
-    except (errors.HfHubHTTPError, OSError) as error:
-        raise ModelNotFound(f"{name} could not be fetched from the hub ({type(error).__name__}).") from error
-    return Path(path)
+
+    def _why_not(self, error: Exception) -> str:
+        if self._environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
+            return "HF_HUB_OFFLINE is set"
+        return f"the hub cannot be reached from here ({type(error).__name__})"
+
+
+def _status(error: BaseException | None) -> int | None:
+    """Return the HTTP status behind an error; huggingface_hub hides that of a file in the cause of another error."""
+    while error is not None:
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if isinstance(status, int):
+            return status
+        error = error.__cause__
+    return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +17,6 @@ from djl_trtllm.text.token_texts import TokenTexts
 from djl_trtllm.text.vocabulary import Vocabulary
 
 _WORTH_KNOWING = 16 * 1024
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Tokenizer:
@@ -124,14 +122,19 @@ class Tokenizer:
         return self._detokenizers.make(prompt_ids, skip_special_tokens)
 
     def _encode_all(self, texts: Sequence[str], special: bool) -> list[list[int]]:
-        try:
-            encodings = self._encode(texts, add_special_tokens=special)
-        except (TypeError, UnicodeEncodeError) as error:
-            raise InvalidRequest(_not_unicode(texts)) from error
-        return [encoding.ids for encoding in encodings]
+        for text in texts:
+            _check_unicode(text)
+        return [encoding.ids for encoding in self._encode(texts, add_special_tokens=special)]
 
 
-def _not_unicode(texts: Sequence[str]) -> str:
-    found = next(filter(None, map(_SURROGATE.search, texts)), None)
-    where = f" at character {found.start()} (U+{ord(found[0]):04X})" if found else ""
-    return f"A text holds half of a surrogate pair{where}; send whole Unicode characters."
+def _check_unicode(text: str) -> None:
+    """Refuse half of a surrogate pair, which tokenizers before 0.20 takes for three broken characters."""
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRequest(
+            f"A text holds half of a surrogate pair at character {error.start} (U+{ord(text[error.start]):04X});"
+            " send whole Unicode characters."
+        ) from error

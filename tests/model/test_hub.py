@@ -1,55 +1,198 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
-import huggingface_hub
 import pytest
-from huggingface_hub import errors
 
-from djl_trtllm.errors import ModelNotFound
-from djl_trtllm.model import hub
-from tests.support.plans import Stages
+from tests.support import hub
+from tests.support.checkpoints import safetensors
 
-RESPONSE = httpx.Response(404, request=httpx.Request("GET", "http://localhost/"))
-
-
-def download(environ: dict[str, str] | None = None, revision: str | None = None) -> Path:
-    return hub.download("owner/name", revision, ["*.json"], environ or {}, Stages())
-
-
-@pytest.mark.parametrize(
-    ("error", "environ", "words"),
-    [
-        (errors.GatedRepoError("x", response=RESPONSE), {}, "is gated.*HF_TOKEN"),
-        (errors.RevisionNotFoundError("x", response=RESPONSE), {}, "no revision 'v1'"),
-        (
-            errors.RepositoryNotFoundError("x", response=RESPONSE),
-            {},
-            r"no model owner/name@v1.*option\.model_id",
-        ),
-        (errors.LocalEntryNotFoundError("x"), {"HF_HUB_OFFLINE": "1"}, "HF_HUB_OFFLINE is set"),
-        (errors.LocalEntryNotFoundError("x"), {}, "the hub cannot be reached"),
-        (OSError(28, "No space left on device"), {}, r"could not be fetched from the hub \(OSError\)"),
-    ],
-)
-def test_every_failure_says_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, environ: dict[str, str], words: str
-) -> None:
-    def broken(**arguments: object) -> str:
-        raise error
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", broken)
-    with pytest.raises(ModelNotFound, match=words):
-        download(environ, revision="v1")
+CONFIG = b'{"model_type": "llama"}'
+FILES = {
+    "config.json": CONFIG,
+    "model.safetensors": safetensors(),
+    "tokenizer.json": b"{}",
+    "README.md": b"read me",
+    "modeling_x.py": b"raise SystemExit",
+    "pytorch_model.bin": b"a pickle",
+    "onnx/model.onnx": b"onnx",
+}
+WANTED = ["config.json", "model.safetensors", "tokenizer.json"]
 
 
-def test_a_snapshot_takes_only_files_at_the_top(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: dict[str, object] = {}
+@pytest.fixture(scope="module")
+def running() -> Iterator[hub.Hub]:
+    with hub.server() as server:
+        yield server
 
-    def snapshot(**arguments: object) -> str:
-        asked.update(arguments)
-        return "/snapshots/1"
 
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
-    assert download() == Path("/snapshots/1")
-    assert asked["ignore_patterns"] == ["*/*"]
-    assert asked["allow_patterns"] == ["*.json"]
+@pytest.fixture(scope="module")
+def client(running: hub.Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[hub.Client]:
+    """One process for all; repositories have names of their own."""
+    process = hub.Client(running.url, tmp_path_factory.mktemp("hub"))
+    yield process
+    process.close()
+
+
+def blobs(client: hub.Client, name: str) -> Path:
+    return client.cache / f"models--{name.replace('/', '--')}"
+
+
+def test_only_the_needed_files_are_asked_for_and_once(running: hub.Hub, client: hub.Client) -> None:
+    running.add("o/plain", FILES)
+    found, error = client.locate(model_id="o/plain")
+    assert (error, found is not None) == ("", True)
+    assert found is not None
+    assert sorted(path.name for path in found.iterdir()) == WANTED
+    assert sorted(running.fetched("o/plain")) == [(name, "") for name in WANTED]
+    again, _ = client.locate(model_id="o/plain")
+    assert again == found
+    assert len(running.fetched("o/plain")) == 3
+    trusted, _ = client.locate(model_id="o/plain", trust_remote_code=True)
+    assert trusted is not None
+    assert (trusted / "modeling_x.py").exists()
+    assert not (trusted / "pytorch_model.bin").exists()
+
+
+def test_a_revision_and_one_that_moved(running: hub.Hub, client: hub.Client) -> None:
+    running.add("o/moves", FILES)
+    running.add("o/moves", {**FILES, "tokenizer.json": b'{"v": 1}'}, revision="v1")
+    found, _ = client.locate(model_id="o/moves", revision="v1")
+    assert found is not None
+    assert (found / "tokenizer.json").read_bytes() == b'{"v": 1}'
+    running.add("o/moves", {**FILES, "tokenizer.json": b'{"v": 2}'}, revision="v1")
+    found, _ = client.locate(model_id="o/moves", revision="v1")
+    assert found is not None
+    assert (found / "tokenizer.json").read_bytes() == b'{"v": 2}'
+    assert [name for name, _ in running.fetched("o/moves")].count("model.safetensors") == 1
+    assert "o/moves has no revision 'v9'. Check option.revision." in client.locate(
+        model_id="o/moves", revision="v9"
+    )
+
+
+def test_a_connection_that_breaks_goes_on_where_it_broke(running: hub.Hub, client: hub.Client) -> None:
+    weights = safetensors(width=3 << 20)  # huggingface_hub writes 10 MiB at a time
+    running.add("o/breaks", {"config.json": CONFIG, "model.safetensors": weights})
+    running.cuts["model.safetensors"] = 11 << 20
+    found, _ = client.locate(model_id="o/breaks")
+    assert found is not None
+    assert (found / "model.safetensors").read_bytes() == weights
+    spans = [span for name, span in running.fetched("o/breaks") if name == "model.safetensors"]
+    assert spans == ["", f"bytes={10 << 20}-"]
+
+
+def test_a_repository_that_is_refused(running: hub.Hub, client: hub.Client) -> None:
+    running.add("o/gated", FILES).refuses = 403
+    assert (
+        "o/gated is gated. Accept its terms on the hub and set HF_TOKEN"
+        in client.locate(model_id="o/gated")[1]
+    )
+    running.add("o/gated", FILES).refuses = 401
+    assert "is gated" in client.locate(model_id="o/gated")[1]
+    running.add("o/hidden", FILES).hidden = True
+    for name in ("o/hidden", "o/nowhere"):
+        said = client.locate(model_id=name)[1]
+        assert f"The hub has no model {name}, or it is private. Check option.model_id" in said
+    assert "Check option.tokenizer" in client.locate(tokenizer="o/nowhere")[1]
+
+
+def test_a_hub_that_is_broken(running: hub.Hub, client: hub.Client) -> None:
+    running.add("o/broken", FILES).refuses = 418
+    assert (
+        "o/broken could not be fetched: the hub answered 418. What has arrived is kept"
+        in client.locate(model_id="o/broken")[1]
+    )
+
+
+def test_pickles_and_what_is_no_model(running: hub.Hub, client: hub.Client) -> None:
+    running.add("o/pickles", {name: FILES[name] for name in ("config.json", "pytorch_model.bin")})
+    assert "option.allow_pickle_weights" in client.locate(model_id="o/pickles")[1]
+    assert running.fetched("o/pickles") == []
+    found, _ = client.locate(model_id="o/pickles", allow_pickle_weights=True)
+    assert found is not None
+    assert (found / "pytorch_model.bin").exists()
+    running.add("o/gguf", {"model.gguf": b"gguf"})
+    assert "GGUF" in client.locate(model_id="o/gguf")[1]
+
+
+def test_a_tokenizer_alone(running: hub.Hub, client: hub.Client) -> None:
+    running.add("o/tokenizer", FILES)
+    found, _ = client.locate(tokenizer="o/tokenizer")
+    assert found is not None
+    assert [path.name for path in found.iterdir()] == ["tokenizer.json"]
+    running.add("o/none", {"config.json": CONFIG})
+    assert "option.tokenizer='o/none' has no tokenizer" in client.locate(tokenizer="o/none")[1]
+
+
+def test_a_file_whose_name_is_a_pattern(running: hub.Hub, client: hub.Client) -> None:
+    running.add("o/pattern", {**FILES, "a[1].json": b"{}", "a1.json.bak": b""})
+    found, _ = client.locate(model_id="o/pattern")
+    assert found is not None
+    assert (found / "a[1].json").exists()
+
+
+def test_a_download_that_does_not_fit(running: hub.Hub, client: hub.Client) -> None:
+    running.add("o/large", FILES)
+    said = client.locate(model_id="o/large", free=1000)[1]
+    assert "Downloading o/large needs" in said
+    assert f"in {client.cache}" in said
+    assert "1000 bytes are free. Free some, or set the variable HF_HUB_CACHE" in said
+    assert running.fetched("o/large") == []
+    assert client.locate(model_id="o/large")[1] == ""
+    assert client.locate(model_id="o/large", free=1000)[1] == ""
+
+
+def test_what_a_killed_download_left_is_removed_unless_it_lives(running: hub.Hub, client: hub.Client) -> None:
+    running.add("o/killed", FILES)
+    home = blobs(client, "o/killed")
+    locks = client.cache / ".locks" / home.name
+    locks.mkdir(parents=True)
+    (home / "blobs").mkdir(parents=True)
+    dead, alive, old = "a" * 64, "b" * 64, "c" * 64
+    for name in (f"{dead}.12345678", f"{alive}.12345678", old):
+        (home / "blobs" / f"{name}.incomplete").write_bytes(b"half")
+    (locks / f"{dead}.lock").touch()
+    code = "import filelock, sys; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print(1, flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(locks / f"{alive}.lock")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        assert client.locate(model_id="o/killed")[1] == ""
+        left = sorted(path.name[0] for path in (home / "blobs").glob("*.incomplete"))
+        holder.communicate(b"\n")
+    assert left == ["b", "c"]
+
+
+def test_without_a_network_what_was_fetched_before_is_used(tmp_path: Path) -> None:
+    with hub.server() as server:
+        server.add("o/seen", FILES)
+        server.add("o/half", FILES).refuses = 418
+        online = hub.Client(server.url, tmp_path)
+        found, _ = online.locate(model_id="o/seen")
+        assert online.locate(model_id="o/half")[0] is None
+    started = time.monotonic()
+    assert online.locate(model_id="o/seen") == (found, "")
+    said = online.locate(model_id="o/new")[1]
+    assert "o/new is not a directory here and could not be fetched, because the hub cannot be reached" in said
+    assert "Give a local directory as option.model_id" in said
+    online.close()
+    assert time.monotonic() - started < 60
+    # As a process leaves it that was killed between two files.
+    snapshot = tmp_path / "hub" / "models--o--half" / "snapshots" / hub.sha(FILES)
+    snapshot.mkdir(parents=True, exist_ok=True)
+    (snapshot / "config.json").write_bytes(CONFIG)
+    offline = hub.Client(server.url, tmp_path, HF_HUB_OFFLINE="1")
+    assert offline.locate(model_id="o/seen") == (found, "")
+    assert (
+        "o/half is here in part only: its download was broken off, and HF_HUB_OFFLINE is set"
+        in offline.locate(model_id="o/half")[1]
+    )
+    assert "because HF_HUB_OFFLINE is set" in offline.locate(model_id="o/new")[1]
+    offline.close()

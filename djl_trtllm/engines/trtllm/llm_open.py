@@ -54,7 +54,9 @@ def _tokenizer(known: Vocabulary, end: int) -> Any:
     from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer.from_str(known.tokenizer)
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=known.tokens[end])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token=known.tokens[end], clean_up_tokenization_spaces=False
+    )
 
 
 def close_llm(llm: Any, origin: str) -> None:
