@@ -34,7 +34,8 @@ class Pieces:
     def __init__(self, tokenizer: Tokenizer) -> None:
         model = json.loads(tokenizer.to_str())["model"]
         self._pieces = sorted(model["vocab"], key=lambda piece: model["vocab"][piece])
-        merged = {"".join(pair): -float(number) for number, pair in enumerate(model["merges"])}
+        pairs = [pair.split(" ") if isinstance(pair, str) else pair for pair in model["merges"]]
+        merged = {"".join(pair): -float(number) for number, pair in enumerate(pairs)}
         self._scores = [merged.get(piece, -1e9) for piece in self._pieces]
 
     def get_piece_size(self) -> int:
