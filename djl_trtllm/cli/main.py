@@ -1,6 +1,6 @@
 """The entry point of `djl-trtllm`. Each command is a module beside this one with `add_parser` and `run`.
 
-`run(args)` finds its output layer in `args.console`, and returns the exit code.
+`run(args)` finds its output layer in `args.console`, the whole command line in `args.argv`; it returns the exit code.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NoReturn
 from djl_trtllm import __version__
 from djl_trtllm.errors import DjlTrtllmError
 
-COMMANDS = ("serve", "check", "options", "selftest")
+COMMANDS = ("serve", "compile", "check", "options", "selftest")
 INTERRUPTED = 130
 
 
@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 well, 1 a known error, 2 wrong usage, 130 interrupted."""
     Parser.asked = sys.argv[1:] if argv is None else argv
     args = parser().parse_args(argv)
+    args.argv = Parser.asked
     from djl_trtllm.cli import console
 
     args.console = shown = console.of(as_json=getattr(args, "json", False) is True)

@@ -9,11 +9,14 @@ from pathlib import Path
 
 from djl_trtllm.errors import RankError
 
-_MPIRUN = ("--allow-run-as-root", "--bind-to", "none", "--oversubscribe", "--tag-output")
+_MPIRUN = ("--allow-run-as-root", "--bind-to", "none", "--oversubscribe")
+_TAGGED = "--tag-output"
 
 
-def command(module: str, arguments: Sequence[str], count: int) -> list[str]:
+def command(module: str, arguments: Sequence[str], count: int, *, tagged: bool = True) -> list[str]:
     """Return the command that runs `python -m module` as `count` ranks, without mpirun where it is one.
+
+    `tagged` has mpirun write before every line which rank it is from.
 
     Raises `RankError` where mpirun is needed and is neither on PATH nor beside this Python.
     """
@@ -26,4 +29,4 @@ def command(module: str, arguments: Sequence[str], count: int) -> list[str]:
         raise RankError(
             f"{count} ranks need mpirun on PATH: install Open MPI, as DJL's engine=MPI needs it too."
         )
-    return [found, "-np", str(count), *_MPIRUN, *python]
+    return [found, "-np", str(count), *_MPIRUN, *([_TAGGED] if tagged else []), *python]

@@ -9,10 +9,12 @@ from __future__ import annotations
 import faulthandler
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from djl_trtllm.compile import plan as plans
+from djl_trtllm.compile import reasons
 from djl_trtllm.compile.manifest import Manifest
+from djl_trtllm.compile.reasons import Nearest
 from djl_trtllm.compile.settings import CacheSettings
 from djl_trtllm.compile.store import Store
 from djl_trtllm.core import CompiledModel, Progress
@@ -50,9 +52,8 @@ class Foresight:
     """What a load of these options would find.
 
     `key` is None where the model is taken as it is. `found` is the whole artifact that would be a hit, None where it
-    would be compiled; then `differences` are the inputs in which the most similar artifact differs, one sentence each:
-    none where an artifact of the same inputs is damaged, None where no artifact is of the same model.
-    `mode` is option.cache.
+    would be compiled: because of a `problem` with the one that is there, or because there is none; then `nearest` is
+    the artifact that is most like it, if any is. `mode` is option.cache.
     """
 
     options: Options
@@ -62,7 +63,8 @@ class Foresight:
     mode: str
     key: str | None = None
     found: Manifest | None = None
-    differences: list[str] | None = None
+    problem: str = ""
+    nearest: Nearest | None = None
 
     @property
     def hit(self) -> bool:
@@ -123,9 +125,14 @@ def foreseen(
     if plan is None:
         return Foresight(options, runtime.name, model.origin, store, options.cache)
     key = plans.key(plan)
-    found = store.find(key)
-    differences = None if found else store.nearest(plans.content(plan))
-    return Foresight(options, runtime.name, model.origin, store, options.cache, key, found, differences)
+    problem = store.problem(key)
+    foresight = Foresight(options, runtime.name, model.origin, store, options.cache, key, problem=problem)
+    if problem:
+        return foresight
+    if found := store.find(key):
+        return replace(foresight, found=found)
+    named = str(options.model_id) if "model_id" in options.sources else ""
+    return replace(foresight, nearest=reasons.nearest(plans.content(plan), named, store.manifests()))
 
 
 class _Whole(Solo):

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from djl_trtllm.engines.openvino import compile as compiler
 from djl_trtllm.errors import ModelNotFound, OptionsError
 from djl_trtllm.service import ahead
 from djl_trtllm.service.ahead import Ahead
-from tests.support import tiny
+from tests.support import quick_builds, tiny
 
 
 class Silent:
@@ -24,15 +23,7 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def builds(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Builds that only write one file; which directories were built in."""
-    built: list[Path] = []
-
-    def build(checkpoint, options, out, progress) -> None:
-        built.append(out)
-        (out / "openvino_model.xml").write_text(options.dtype)
-
-    monkeypatch.setattr(compiler, "build", build)
-    return built
+    return quick_builds.install(monkeypatch)
 
 
 def properties(model: Path, **more: object) -> dict[str, object]:
@@ -61,17 +52,22 @@ def test_a_hit_is_foreseen_by_its_key(model: Path, builds: list[Path]) -> None:
     assert foresight.hit
     assert foresight.key == path.name
     assert foresight.found is not None
-    assert foresight.differences is None
+    assert (foresight.problem, foresight.nearest) == ("", None)
 
 
 def test_a_miss_says_which_inputs_differ(model: Path, builds: list[Path]) -> None:
-    assert ahead.foreseen(properties(model), {}, Silent()).differences is None
-    compiled(properties(model))
+    assert ahead.foreseen(properties(model), {}, Silent()).nearest is None
+    key = compiled(properties(model)).model.path.name
     (model / "config.json").write_text((model / "config.json").read_text() + "\n")
     given = ("--option", {"dtype": "fp16", "openvino_group_size": "32"})
     foresight = ahead.foreseen(properties(model), {}, Silent(), given)
     assert not foresight.hit
-    assert foresight.differences == ["option dtype is fp16 and was fp32", "the file config.json is changed"]
+    assert foresight.nearest is not None
+    assert foresight.nearest.key == key
+    assert foresight.nearest.changes == [
+        "option dtype is fp16 and was fp32",
+        "the file config.json is changed",
+    ]
     assert len(builds) == 1, "nothing is built by looking"
 
 
@@ -79,7 +75,8 @@ def test_a_damaged_artifact_is_no_hit(model: Path, builds: list[Path]) -> None:
     path = compiled(properties(model)).model.path
     (path / "openvino_model.xml").write_text("fp64")
     foresight = ahead.foreseen(properties(model), {}, Silent())
-    assert (foresight.hit, foresight.differences) == (False, [])
+    assert not foresight.hit
+    assert "openvino_model.xml" in foresight.problem
 
 
 @pytest.mark.parametrize("mode", ["rebuild", "off"])
