@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from djl_trtllm.options.table import Options
 
 
+_LOCAL = ("locating the model", "reading the files of the checkpoint")
+"""The stages of a search that stay on this machine."""
+
+
 class WouldFetch(Exception):
     """The search has come to something that is not on this machine."""
 
@@ -24,7 +28,7 @@ class Here:
 
     def stage(self, name: str, percent: float | None = None) -> None:  # noqa: ARG002
         """End the search at anything but a look at the disk."""
-        if name.startswith("fetching"):
+        if name not in _LOCAL:
             raise WouldFetch(name)
 
 
