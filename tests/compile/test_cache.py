@@ -184,15 +184,22 @@ def test_a_builder_killed_leaves_nothing_that_is_loaded(tmp_path: Path) -> None:
     assert debris(tmp_path) == []
 
 
-def test_several_processes_build_once(tmp_path: Path) -> None:
-    processes = [process(tmp_path, "counted") for _ in range(4)]
+def test_sixteen_processes_build_once(tmp_path: Path) -> None:
+    processes = [process(tmp_path, "counted") for _ in range(16)]
     said = []
     for one in processes:
         with one:
             said.append(one.communicate()[0].split())
-    assert sorted(words[-2] for words in said) == ["built", "hit", "hit", "hit"]
+            assert one.returncode == 0
+    assert sorted(words[-3] for words in said) == ["built", *["hit"] * 15]
     assert sum(words.count("building") for words in said) == 1
+    assert {words[-1] for words in said} == {str(tmp_path / "artifacts" / key(plan()))}
+    manifest.verify(tmp_path / "artifacts" / key(plan()))
     assert debris(tmp_path) == []
+    lock = Store(tmp_path).lock(key(plan()))
+    assert lock.acquire(), "no lock outlives its process"
+    lock.release()
+    assert not Store(tmp_path).use(key(plan())).busy()
 
 
 def test_a_waiter_says_what_it_waits_for_and_starts_within_a_second(

@@ -68,6 +68,6 @@ if __name__ == "__main__":
         CacheSettings(Path(sys.argv[1])),
         Stages(),
     )
-    print("hit" if made.hit else "built", time.time(), flush=True)
+    print("hit" if made.hit else "built", time.time(), made.path, flush=True)
     if sys.argv[2] == "served":
         sys.stdin.readline()
