@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from djl_trtllm.engines.building import calibration
+from djl_trtllm.engines.openvino import nncf_progress
 from djl_trtllm.engines.openvino.export import CONFIGS, XML
 from djl_trtllm.errors import CompileError
 
@@ -33,22 +34,22 @@ def quantize(job: Job, plain: Path, out: Path, reporter: Reporter) -> None:
     nncf.set_log_level(logging.ERROR)
     model = openvino.Core().read_model(plain / XML)
     data, count = _dataset(job, out, model, reporter) if job.quantize in ("awq", "smoothquant") else (None, 0)
-    reporter.stage(f"quantising to {job.quantize}")
-    if job.quantize == "smoothquant":
-        model = _smoothquant(model, data, count, job.smoothquant_alpha)
-    elif job.quantize == "int8":
-        model = nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_ASYM)
-    else:
-        group = _group_size(model, job.group_size, reporter)
-        model = nncf.compress_weights(
-            model,
-            mode=nncf.CompressWeightsMode.INT4_ASYM,
-            group_size=group,
-            ratio=1.0,
-            dataset=data,
-            subset_size=max(count, 1),
-            awq=job.quantize == "awq" or None,
-        )
+    with nncf_progress.reported(reporter.stage, f"quantising to {job.quantize}"):
+        if job.quantize == "smoothquant":
+            model = _smoothquant(model, data, count, job.smoothquant_alpha)
+        elif job.quantize == "int8":
+            model = nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_ASYM)
+        else:
+            group = _group_size(model, job.group_size, reporter)
+            model = nncf.compress_weights(
+                model,
+                mode=nncf.CompressWeightsMode.INT4_ASYM,
+                group_size=group,
+                ratio=1.0,
+                dataset=data,
+                subset_size=max(count, 1),
+                awq=job.quantize == "awq" or None,
+            )
     _forget_kv_cache_type(model)
     reporter.stage("writing the quantised model")
     openvino.save_model(model, out / XML, compress_to_fp16=False)
