@@ -82,7 +82,12 @@ def check_weights(checkpoint: Checkpoint, *, allow_pickle: bool) -> None:
         raise ModelNotFound(*problems)
     if found:
         return
-    pickles = sorted(file.name for file in path.iterdir() if file.suffix in _PICKLES)
+    check_names((file.name for file in path.iterdir()), origin, allow_pickle=allow_pickle)
+
+
+def check_names(names: Iterable[str], origin: str, *, allow_pickle: bool) -> None:
+    """Refuse a checkpoint without safetensors by the names of its files, unless it has pickles and they are allowed."""
+    pickles = sorted(name for name in names if name.endswith(_PICKLES))
     weights = [name for name in pickles if name.endswith(".bin") and "training_args" not in name]
     if weights and allow_pickle:
         return
@@ -141,8 +146,8 @@ def _indexed_shards(path: Path, origin: str) -> Sequence[str]:
 
 
 def _header_problem(file: Path) -> str | None:
-    size = file.stat().st_size
     try:
+        size = file.stat().st_size
         with file.open("rb") as stream:
             length = int.from_bytes(stream.read(8), "little")
             if not 2 <= length <= min(_MAX_HEADER, size - 8):

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from djl_trtllm.core import CompiledModel
@@ -30,15 +30,8 @@ def find(path: Path, origin: str) -> CompiledModel | None:
     if not found:
         return None
     checkpoint = path not in found and any(path.glob("*.safetensors")) and (path / CONFIG).is_file()
-    if len(found) > 1 or checkpoint:
-        places = [
-            str(place.relative_to(path)) if place != path else "the directory itself" for place in found
-        ]
-        also = " and a Hugging Face checkpoint beside them" if checkpoint else ""
-        raise UnsupportedModel(
-            f"{origin} holds engines in {', '.join(places)}{also}, and one model is served."
-            " Give the directory of the one that is meant as option.model_id."
-        )
+    names = [place.relative_to(path).as_posix() if place != path else "" for place in found]
+    check_places(origin, names, checkpoint=checkpoint)
     place = found[0]
     _check_pair(place, origin)
     home = _home(place, path)
@@ -52,6 +45,20 @@ def find(path: Path, origin: str) -> CompiledModel | None:
         options=brought,
         text=home,
     )
+
+
+def check_places(origin: str, places: Sequence[str], *, checkpoint: bool) -> None:
+    """Refuse with `UnsupportedModel` engines in more than one place, or beside a checkpoint.
+
+    `places` are directories relative to what is named, the empty one that itself.
+    """
+    if len(places) > 1 or (places and checkpoint):
+        shown = ", ".join(place or "the directory itself" for place in places)
+        also = " and a Hugging Face checkpoint beside them" if checkpoint else ""
+        raise UnsupportedModel(
+            f"{origin} holds engines in {shown}{also}, and one model is served."
+            " Give the directory of the one that is meant as option.model_id."
+        )
 
 
 def is_described(place: Path) -> bool:

@@ -53,8 +53,10 @@ def test_engines_need_no_compiling(tmp_path: Path) -> None:
         ("a/b/c", "not a hub id"),
         ("own..er/name", "not a hub id"),
         ("two words", "not a hub id"),
-        ("s3://bucket/model", "s3:// addresses are not read"),
         ("file:///etc", "file:// addresses are not read"),
+        ("https://user:hidden@host/model", "https:// addresses are not read"),
+        ("s3://Bad_/../x", "no address in S3: what follows s3:// is no bucket's name"),
+        ("s3://key:hidden@bucket/model", "no address in S3: .*Credentials do not belong there"),
         ("bad\x00name", "cannot be printed"),
         ("bad\nname", "cannot be printed"),
     ],
@@ -63,6 +65,7 @@ def test_names_that_mean_no_model(name: str, words: str) -> None:
     with pytest.raises(ModelNotFound, match=words) as caught:
         find(model_id=name)
     assert "option.model_id" in str(caught.value)
+    assert "hidden" not in str(caught.value)
 
 
 def test_a_file_is_no_model(tmp_path: Path) -> None:
@@ -111,61 +114,91 @@ def test_pickles_and_code_follow_the_options(tmp_path: Path) -> None:
     )
 
 
-class Hub:
-    """Stands in for downloads: remembers what was wanted."""
+class Downloads:
+    """Stands in for the hub: a repository is a directory, and what was chosen of it is remembered."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.calls: list[tuple[str, str | None, list[str]]] = []
 
-    def __call__(self, repo: str, revision: str | None, wanted: list[str], *others: object) -> Path:
-        self.calls.append((repo, revision, wanted))
+    def __call__(self, repo: str, revision: str | None, choose: hub.Choice, *others: object) -> Path:
+        self.calls.append((repo, revision, list(choose([path.name for path in self.path.iterdir()]))))
         return self.path
 
 
 @pytest.fixture
-def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
-    fake = Hub(write(tmp_path / "snapshot"))
+def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Downloads:
+    fake = Downloads(write(tmp_path / "snapshot"))
     monkeypatch.setattr(hub, "download", fake)
     return fake
 
 
-def test_a_hub_id_is_downloaded_with_its_revision(downloads: Hub) -> None:
+def test_a_hub_id_is_downloaded_with_its_revision(downloads: Downloads) -> None:
     found = find(model_id="owner/name", revision="v1")
     assert isinstance(found, Checkpoint)
     assert found.origin == "owner/name@v1"
-    ((repo, revision, wanted),) = downloads.calls
-    assert (repo, revision) == ("owner/name", "v1")
-    assert "*.safetensors" in wanted
-    assert "*.bin" not in wanted
-    assert "*.py" not in wanted
+    assert downloads.calls == [("owner/name", "v1", ["config.json", "model.safetensors"])]
 
 
-def test_code_is_downloaded_when_trusted_and_pickles_when_allowed_and_needed(downloads: Hub) -> None:
-    find(model_id="gpt2", trust_remote_code=True, allow_pickle_weights=True)
-    assert len(downloads.calls) == 1
-    assert "*.py" in downloads.calls[0][2]
-    (downloads.path / "model.safetensors").rename(downloads.path / "pytorch_model.bin")
-    find(model_id="gpt2", allow_pickle_weights=True)
-    assert "*.bin" in downloads.calls[-1][2]
-
-
-def test_engines_are_downloaded_where_the_hub_has_them(downloads: Hub) -> None:
-    engines.write(downloads.path, engines.config())
-    (downloads.path / "model.safetensors").unlink()
-    found = find(model_id="owner/engines")
-    assert isinstance(found, CompiledModel)
-    assert "*.engine" not in downloads.calls[0][2]
-    assert "*.engine" in downloads.calls[-1][2]
-
-
-def test_another_tokenizer_is_a_directory_or_on_the_hub(tmp_path: Path, downloads: Hub) -> None:
+def test_another_tokenizer_is_a_directory_or_on_the_hub(tmp_path: Path, downloads: Downloads) -> None:
     def tokenizer(name: str | None) -> Path | None:
         return locate.tokenizer_directory(Options(tokenizer=name), {}, Stages())
 
     assert tokenizer(None) is None
     assert tokenizer(str(tmp_path)) == tmp_path
+    with pytest.raises(ModelNotFound, match="has no tokenizer"):
+        tokenizer("owner/name")
+    (downloads.path / "tokenizer.json").touch()
     assert tokenizer("owner/name") == downloads.path
-    assert "*.safetensors" not in downloads.calls[0][2]
+    assert downloads.calls[-1][2] == ["tokenizer.json"]
     with pytest.raises(ModelNotFound, match=r"option\.tokenizer"):
         tokenizer("/nowhere")
+
+
+def test_two_models_in_one_directory(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path)
+    for name in ("openvino_model.xml", "openvino_model.bin"):
+        (tmp_path / name).touch()
+    with caplog.at_level("INFO"):
+        found = find(model_id=str(tmp_path))
+    assert isinstance(found, CompiledModel)
+    assert "the OpenVINO model is taken" in caplog.text
+    engines.lmi(tmp_path, engines.config())
+    with pytest.raises(UnsupportedModel, match="an OpenVINO model and TensorRT engines"):
+        find(model_id=str(tmp_path))
+
+
+def test_a_model_directory_of_each_kind(tmp_path: Path) -> None:
+    """As SageMaker unpacks a model: beside serving.properties, and no option.model_id."""
+    kinds = ("checkpoint", "repository", "flat", "openvino")
+    for kind in kinds:
+        (tmp_path / kind).mkdir()
+        (tmp_path / kind / "serving.properties").touch()
+    write(tmp_path / "checkpoint")
+    engines.lmi(tmp_path / "repository", engines.config())
+    engines.write(tmp_path / "flat", engines.config())
+    for name in ("openvino_model.xml", "openvino_model.bin"):
+        (tmp_path / "openvino" / name).touch()
+    found = {kind: find(model_dir=str(tmp_path / kind)) for kind in kinds}
+    assert isinstance(found["checkpoint"], Checkpoint)
+    assert {kind: model.path.relative_to(tmp_path).as_posix() for kind, model in found.items()} == {
+        "checkpoint": "checkpoint",
+        "repository": "repository/llama/1",
+        "flat": "flat",
+        "openvino": "openvino",
+    }
+    runtimes = [model.runtime for model in found.values() if isinstance(model, CompiledModel)]
+    assert runtimes == ["trtllm", "trtllm", "openvino"]
+
+
+def test_a_directory_of_links_is_read_where_they_point(tmp_path: Path) -> None:
+    """As the hub's own cache lays out a snapshot."""
+    write(tmp_path / "blobs")
+    (tmp_path / "snapshot").mkdir()
+    for path in (tmp_path / "blobs").iterdir():
+        (tmp_path / "snapshot" / path.name).symlink_to(path)
+    assert isinstance(find(model_id=str(tmp_path / "snapshot")), Checkpoint)
+    (tmp_path / "snapshot" / "model.safetensors").unlink()
+    (tmp_path / "snapshot" / "model.safetensors").symlink_to(tmp_path / "gone")
+    with pytest.raises(ModelNotFound, match=r"model\.safetensors cannot be read .*Copy or download it again"):
+        find(model_id=str(tmp_path / "snapshot"))
