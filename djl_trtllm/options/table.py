@@ -99,8 +99,8 @@ class Options:
         build=TRT, default="v1_13b, or as the checkpoint says")
     chatglm_model_version: str | None = opt(None, optional(CHATGLM), "Which ChatGLM it is.",
         build=TRT, default="as the checkpoint says")
-    gpt_model_version: str | None = opt(None, optional(GPT), "Which GPT it is.",
-        build=TRT, default="gpt2, or as the checkpoint says")
+    gpt_model_version: str | None = opt(None, optional(GPT), "Which GPT it is; checked against the checkpoint.",
+        default="as the checkpoint says")
     multi_block_mode: bool = opt(False, BOOL, "Split long KV sequences over more of the GPU.", build=TRT)
     use_fused_mlp: bool = opt(False, BOOL, "Fuse the two halves of a gated MLP (LLaMA).", build=TRT)
     rotary_base: float | None = opt(None, number(0, 1e12, above=True),

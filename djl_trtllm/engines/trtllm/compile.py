@@ -41,6 +41,9 @@ _LIBRARIES = ("tensorrt", "torch", "transformers", "tokenizers")
 _BY_CONTENT = "calibration"
 """The place with the name of the calibration file, which enters the key by its content instead."""
 
+_HOW_READ = ("load_by_shard", "trust_remote_code")
+"""Arguments about how weights are read, not which. Code that may run is in the key by its files' content."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -111,12 +114,13 @@ def _resolve(checkpoint: Checkpoint, options: Options, world: int) -> tuple[Reso
 
 
 def _build_arguments(arguments: Arguments) -> dict[str, object]:
-    """Return what is passed to the library while building. An option that means nothing here is not among it."""
+    """Return what decides what the library builds. An option that means nothing here is not among it."""
     return {
         f"{place}.{name}": value
         for place, values in arguments.items()
         if place not in RUN_PLACES and place != _BY_CONTENT
         for name, value in values.items()
+        if name not in _HOW_READ
     }
 
 

@@ -79,7 +79,6 @@ OTHER_VALUES: dict[str, object] = {
     "logits_dtype": "fp16",
     "use_fp8_context_fmha": True,
     "max_beam_width": 2,
-    "trust_remote_code": True,
 }
 NEEDS: dict[str, dict[str, object]] = {
     "rotary_scaling_type": {"rotary_scaling_type": "linear", "rotary_scaling_factor": 2.0},
@@ -118,6 +117,8 @@ def test_a_build_option_changes_the_key(model: Checkpoint, cache: str, machine: 
         ("openvino_group_size", 64),
         ("num_engine_workers", 3),
         ("rank_timeout", 17),
+        ("load_by_shard", True),
+        ("trust_remote_code", True),
     ],
 )
 def test_an_option_without_effect_on_engines_does_not_change_the_key(
