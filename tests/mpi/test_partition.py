@@ -31,7 +31,7 @@ def partition(place: Place, repository: Path, model: str) -> subprocess.Complete
         "max_output_len": 300,
     }
     (directory / "serving.properties").write_text(properties(**options, cache_dir=place.cache))
-    script = ROOT / "docker" / "trt_llm_partition.py"
+    script = ROOT / "docker" / "lmi" / "trt_llm_partition.py"
     command = [sys.executable, str(script), "--properties_dir", str(directory)]
     command += ["--trt_llm_model_repo", str(repository), "--tensor_parallel_degree", str(RANKS)]
     command += ["--pipeline_parallel_degree", "1", "--model_path", model]

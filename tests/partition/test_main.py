@@ -33,7 +33,7 @@ from tests.support.plans import Stages
 from tests.support.server import ROOT
 
 VOCABULARY = 1000
-SCRIPT = ROOT / "docker" / "trt_llm_partition.py"
+SCRIPT = ROOT / "docker" / "lmi" / "trt_llm_partition.py"
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ GPU = {"name": cuda_stub.A100, "capability": "8.0", "count": 2}
 def partition(directory: Path, model: Path) -> subprocess.CompletedProcess[str]:
     command = [
         sys.executable,
-        str(ROOT / "docker" / "trt_llm_partition.py"),
+        str(ROOT / "docker" / "lmi" / "trt_llm_partition.py"),
         "--properties_dir",
         str(directory),
     ]
