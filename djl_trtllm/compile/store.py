@@ -165,7 +165,7 @@ class Store:
     ) -> list[Removed]:
         """Remove what is of no use, then the least recently used artifacts until the rest is at most `max_bytes`.
 
-        Of no use is what builders that died have left, and artifacts whose manifest is gone or damaged. Nothing that
+        Of no use is what builders that died have left, and artifacts of which `find` takes none. Nothing that
         is in use goes, nor what `keep` names, nor anything where the file system cannot tell what is in use.
         """
         gone = self.sweep(dry_run=dry_run)
@@ -218,7 +218,7 @@ class Store:
     def _broken(self, key: str) -> str:
         """Say what makes an artifact useless to every version of this package; empty where nothing does."""
         try:
-            manifest.read(self.artifact(key))
+            self._whole(key)
         except OtherFormat:
             pass
         except ArtifactError as error:
@@ -227,6 +227,8 @@ class Store:
 
     def _evict(self, key: str, *, dry_run: bool) -> bool:
         use = self.use(key)
+        if dry_run and use.last() is None:
+            return True  # taking its lock would count as a first use
         if not use.alone():
             return False
         try:

@@ -87,6 +87,23 @@ def test_the_least_recently_used_go_until_the_rest_fits(tmp_path: Path) -> None:
     assert list((tmp_path / "building").iterdir()) == []
 
 
+def test_a_rehearsal_is_no_use(tmp_path: Path) -> None:
+    (name,) = filled(tmp_path, 1)
+    (tmp_path / "used" / name).unlink()
+    before = Store(tmp_path).entries()
+    assert [one.name for one in Store(tmp_path).collect(0, dry_run=True)] == [name]
+    assert Store(tmp_path).entries() == before
+
+
+def test_a_truncated_model_is_of_no_use(tmp_path: Path) -> None:
+    _, name = filled(tmp_path, 2)
+    file = next(path for path in (tmp_path / "artifacts" / name).iterdir() if path.name != "manifest.json")
+    os.truncate(file, 1)
+    (removed,) = Store(tmp_path).collect()
+    assert removed.name == name
+    assert "has 1 bytes and should have" in removed.why
+
+
 def test_what_is_kept_or_fits_stays(tmp_path: Path) -> None:
     keys = filled(tmp_path, 2)
     assert Store(tmp_path).collect() == []
