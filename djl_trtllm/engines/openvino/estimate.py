@@ -130,7 +130,7 @@ def _compiling(checkpoint: Checkpoint, parameters: int, dtype: str, options: Opt
         disk_bytes=compiler.disk_needed(checkpoint, dtype, options.quantize),
         seconds=Span(
             math.floor(8 + 1.5e-8 * parameters * cost),
-            math.ceil(60 + 3e-7 * parameters * cost),
+            math.ceil(120 + 3e-7 * parameters * cost),
             _WHY,
         ),
     )

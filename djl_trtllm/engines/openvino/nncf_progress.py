@@ -32,8 +32,8 @@ def reported(stage: Callable[[str, float | None], None], name: str) -> Iterator[
         weights = getattr(bar, "weights", None)
         total, done = _total(bar), 0.0
         for position, item in enumerate(plain(bar)):
-            stage(title, 100.0 * done / total if total else None)
-            done += weights[position] if weights else 1
+            stage(title, float(100.0 * done / total) if total else None)
+            done += float(weights[position]) if weights else 1.0
             yield item
         stage(name, None)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = """
-import json, sys
+import json
+import numpy as np
 from nncf.common.logging.track_progress import track
 from djl_trtllm.engines.openvino.nncf_progress import reported
 
@@ -17,7 +18,7 @@ told = []
 before = track.__iter__
 with reported(lambda name, percent: told.append((name, percent)), "quantising to int4"):
     list(track([5, 6, 7, 8], description="Applying AWQ"))
-    list(track(["a", "b"], description="Applying Weight Compression", weights=[30, 10]))
+    list(track(["a", "b"], description="Applying Weight Compression", weights=[np.int64(30), np.int64(10)]))
     list(track(iter("xy"), total=2, description="Statistics collection"))
     list(track(iter("xy"), description="Unknown length"))
 assert track.__iter__ is before
