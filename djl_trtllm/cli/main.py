@@ -15,7 +15,7 @@ from typing import NoReturn
 from djl_trtllm import __version__
 from djl_trtllm.errors import DjlTrtllmError
 
-COMMANDS = ("serve", "compile", "check", "options", "selftest")
+COMMANDS = ("serve", "compile", "inspect", "verify", "gc", "check", "options", "selftest")
 INTERRUPTED = 130
 
 
