@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from djl_trtllm.s3 import address
+
 _TRUE = frozenset(("true", "1", "yes", "on"))
 _FALSE = frozenset(("false", "0", "no", "off"))
 _NOTHING = frozenset(("none", "null", "off"))
@@ -61,6 +63,15 @@ def _parse_bool(text: str) -> bool:
 
 BOOL = Kind("bool", "true or false", _parse_bool)
 TEXT = Kind("text", "any text", str)
+
+
+def _parse_address(text: str) -> str:
+    return str(address.parse(text))
+
+
+ADDRESS = Kind(
+    "address", "an address s3://bucket/prefix, without credentials, wildcards or a query", _parse_address
+)
 
 
 def _parse_int(text: str) -> int:

@@ -12,7 +12,6 @@ _GPU_ONLY = "is for GPUs"
 _BUILDER = "is for TensorRT-LLM's builder; there is no such step here"
 
 NOT_YET: Mapping[str, str] = {
-    "cache_remote": "is not in this version; only the local cache is used",
     "log_format": "is not in this version; log lines are text",
     "metrics_port": "is not in this version; metrics are in the log only",
     "queue_max_tokens": "is not in this version; DJL's job_queue_size limits what waits",

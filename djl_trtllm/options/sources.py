@@ -15,6 +15,7 @@ from djl_trtllm.errors import OptionsError
 from djl_trtllm.options import checks
 from djl_trtllm.options.djl import is_djl_property
 from djl_trtllm.options.nearest import nearest, shown
+from djl_trtllm.options.secrets import clean
 from djl_trtllm.options.table import ALIASES, SPECS, Options
 
 FILE = "serving.properties"
@@ -118,7 +119,7 @@ def _source(key: str, text: str, environ: Mapping[str, str]) -> str:
 
 
 def _said(given: _Given) -> str:
-    return f"{given.key}={shown(given.text)} (from {given.source})"
+    return f"{given.key}={shown(clean(given.text))} (from {given.source})"
 
 
 def _unknown(given: _Given) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 
 from djl_trtllm.options.formatter import FORMATTER
 from djl_trtllm.options.kinds import (
+    ADDRESS,
     BOOL,
     DEGREE,
     FRACTION_OR_SIZE,
@@ -66,11 +67,12 @@ class Options:
     """All options of one model, checked. `sources` says where each value that was set came from."""
 
     # The model and its shape
-    model_id: str | None = opt(None, TEXT, "Hub id or local directory.",
+    model_id: str | None = opt(None, TEXT, "Directory, hub id or s3:// prefix.",
         env="HF_MODEL_ID", default="the model directory")
     revision: str | None = opt(None, TEXT, "Branch, tag or commit of a hub id.", env="HF_REVISION")
     trust_remote_code: bool = opt(False, BOOL, "Run Python code of the checkpoint while compiling.")
-    tokenizer: str | None = opt(None, TEXT, "Directory or hub id of another tokenizer.", build=BOTH)
+    tokenizer: str | None = opt(None, TEXT, "Directory, hub id or s3:// prefix of another tokenizer.",
+        build=BOTH)
     allow_pickle_weights: bool = opt(False, BOOL, "Read .bin weights, which can run code.")
     dtype: str = opt("auto", DTYPES, "Type of the weights; auto takes the checkpoint's own.", build=BOTH)
     tensor_parallel_degree: str | None = opt(None, DEGREE, "Devices a layer is split over; max takes all.",
@@ -166,11 +168,12 @@ class Options:
     # The runtime, the cache, the process
     runtime: str = opt("auto", RUNTIMES, "What runs the model; auto takes what the machine has.",
         aliases=("backend",))
-    cache_dir: str | None = opt(None, TEXT, "Where compiled models are kept.",
+    cache_dir: str | None = opt(None, TEXT, "Where compiled models are kept, and models from S3.",
         default="under DJL_CACHE_DIR, else the user's cache directory")
     cache: str = opt("use", choice("use", "rebuild", "off"), "Whether compiled models are reused.")
     cache_max_size: Size | None = opt(None, optional(SIZE), "Size over which the least recently used go.")
-    cache_remote: str | None = opt(None, optional(TEXT), "s3:// prefix of a second cache.")
+    cache_remote: str | None = opt(None, optional(ADDRESS),
+        "s3:// prefix where compiled models are looked for and kept as well.")
     predict_timeout: int = opt(120, SECONDS, "Seconds DJL waits for one step.", env="PREDICT_TIMEOUT")
     model_loading_timeout: int = opt(240, SECONDS, "Seconds DJL waits for the model to load.",
         env="MODEL_LOADING_TIMEOUT")

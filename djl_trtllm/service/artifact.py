@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
 
-from djl_trtllm.compile import cache
+from djl_trtllm.compile import cache, remote
 from djl_trtllm.compile.recipe import Recipe
 from djl_trtllm.compile.settings import CacheSettings
 from djl_trtllm.core import Checkpoint, CompiledModel, Plan, Progress, Team
@@ -75,7 +75,8 @@ class Artifact:
 
         described = _described(self._options, self._runtime.name)
         recipe = Recipe(plan, build, assess, described, lambda: self._room(found))
-        self._model = cache.ensure(recipe, self._team, self._settings, self._progress)
+        tier = remote.tier(self._settings.remote, self._environ)
+        self._model = cache.ensure(recipe, self._team, self._settings, self._progress, tier)
         self.cached = True
         return self._good_enough(self._model)
 

@@ -33,6 +33,8 @@ from djl_trtllm.options.table import SPECS
         (kinds.FRACTION_OR_SIZE, "8GiB", Size(2**33)),
         (kinds.DEGREE, "MAX", "max"),
         (kinds.DEGREE, "04", "4"),
+        (kinds.ADDRESS, "s3://bucket/prefix/", "s3://bucket/prefix"),
+        (kinds.optional(kinds.ADDRESS), "off", None),
         (kinds.optional(kinds.integer(1, 5)), "None", None),
         (kinds.optional(kinds.integer(1, 5)), "3", 3),
     ],
@@ -68,6 +70,8 @@ def test_good_values(kind: kinds.Kind, text: str, value: object) -> None:
         (kinds.DEGREE, "0"),
         (kinds.DEGREE, "all"),
         (kinds.optional(kinds.integer(1, 5)), "6"),
+        (kinds.ADDRESS, "/a/directory"),
+        (kinds.ADDRESS, "s3://key:secret@bucket/prefix"),
     ],
 )
 def test_bad_values(kind: kinds.Kind, text: str) -> None:

@@ -177,6 +177,15 @@ def test_unknown_options_are_warned_of_once_and_without_their_value() -> None:
     assert not any("s3cret" in warning for warning in options.warnings)
 
 
+def test_credentials_in_a_wrong_value_are_not_shown() -> None:
+    for value in ("s3://key:dontshow@bucket/prefix", "s3://bucket/prefix?X-Amz-Signature=dontshow"):
+        with pytest.raises(
+            OptionsError, match=r"cache_remote=.* must be an address s3://bucket/prefix"
+        ) as caught:
+            read({"option.cache_remote": value}, {})
+        assert "dontshow" not in str(caught.value)
+
+
 def test_long_values_are_cut() -> None:
     (problem,) = problems({"max_input_len": "x" * 10_000 + "\n"})
     assert len(problem) < 200
