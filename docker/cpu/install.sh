@@ -22,7 +22,7 @@ if [ -n "${TORCH_INDEX:-}" ]; then
     export UV_INDEX="$TORCH_INDEX" UV_INDEX_STRATEGY=unsafe-best-match
 fi
 
-uv venv --quiet --python "$python" "$home"
+uv venv --quiet --allow-existing --python "$python" "$home"
 export VIRTUAL_ENV="$home"
 uv pip install --quiet ${COMPILE_BYTECODE:+--compile-bytecode} --no-deps --requirement "$packages"
 uv pip install --quiet ${COMPILE_BYTECODE:+--compile-bytecode} --no-deps "$project"

@@ -1,0 +1,205 @@
+"""What an image build runs, into a scratch root: nothing of this machine is changed, and no Docker is needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from djl_trtllm.local.jars import DEFAULT_VERSION, class_path
+from tests.docker.test_held import install
+from tests.support import djl_python
+from tests.support.server import ROOT
+
+DOCKER = ROOT / "docker"
+LOCK = ROOT / "requirements" / "dev.lock"
+
+
+def uv() -> Path:
+    """uv, as scripts/setup has it."""
+    found = shutil.which("uv") or ROOT / ".venv" / ".uv" / "bin" / "uv"
+    assert Path(found).exists(), "uv is needed: `make` puts it into .venv/.uv"
+    return Path(found)
+
+
+def run(*command: object, cwd: Path, **environ: object) -> subprocess.CompletedProcess[str]:
+    environment = {
+        "PATH": f"{uv().parent}:{os.environ['PATH']}",
+        "HOME": os.environ.get("HOME", "/root"),
+        # What the machine says of its registries, as a build on it would see.
+        **{name: value for name, value in os.environ.items() if name.startswith(("UV_", "PIP_", "SSL_"))},
+        **{name: str(value) for name, value in environ.items()},
+    }
+    words = [*map(str, command)]
+    return subprocess.run(
+        words, env=environment, cwd=cwd, capture_output=True, text=True, check=False, timeout=200
+    )
+
+
+def well(*command: object, cwd: Path, **environ: object) -> str:
+    done = run(*command, cwd=cwd, **environ)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def project() -> Iterator[Path]:
+    """The checkout as a build sees it: what .dockerignore lets through, and it may be written to."""
+    with tempfile.TemporaryDirectory(prefix="djl-trtllm-image-") as directory:
+        sources = Path(directory, "src")
+        sources.mkdir()
+        rules = (ROOT / ".dockerignore").read_text().splitlines()
+        for name in (rule[1:] for rule in rules if rule.startswith("!")):
+            place = ROOT / name
+            if place.is_dir():
+                shutil.copytree(place, sources / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(place, sources / name)
+        yield sources
+
+
+@pytest.fixture(scope="module")
+def container(project: Path) -> Mapping[str, Path]:
+    """A Python with libraries of a container, and the project installed beside them."""
+    root = project.parent / "lmi"
+    python = root / "python" / "bin" / "python"
+    well(uv(), "venv", "--quiet", "--python", sys.executable, root / "python", cwd=project)
+    well(
+        uv(),
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        python,
+        "--constraint",
+        LOCK,
+        "numpy",
+        "packaging",
+        cwd=project,
+    )
+    site = next((root / "python" / "lib").glob("*/site-packages"))
+    for name, version in (("torch", "2.4.0"), ("tensorrt-llm", "0.12.0"), ("pydantic", "2.6.1")):
+        install(site, name, version)
+    scripts = root / "usr" / "local" / "bin"
+    scripts.mkdir(parents=True)
+    step = next(
+        line for line in (DOCKER / "lmi.Dockerfile").read_text().splitlines() if line.startswith("RUN ")
+    )
+    script = step.split()[-1].replace("/src", str(project))
+    output = well(
+        "sh",
+        script,
+        cwd=project,
+        ROOT=root,
+        PYTHON=python,
+        PIP=f"{uv()} pip",
+        PIP_OPTIONS=f"--quiet --constraint {LOCK}",
+        VIRTUAL_ENV=root / "python",
+    )
+    assert "error" not in output
+    return {"root": root, "python": python, "site": site}
+
+
+def test_the_libraries_of_the_container_stay(container) -> None:
+    names = {path.name for path in container["site"].iterdir()}
+    assert {"torch-2.4.0.dist-info", "tensorrt_llm-0.12.0.dist-info", "pydantic-2.6.1.dist-info"} <= names
+    assert "djl_trtllm" in names
+    assert not names & {"transformers", "openvino", "starlette"}
+
+
+def test_the_handler_is_what_djl_imports(container, tmp_path) -> None:
+    code = "import djl_trtllm.handler as h; print(h.__file__, h.handle.__name__)"
+    path = djl_python.path()
+    file, name = well(container["python"], "-c", code, cwd=tmp_path, PYTHONPATH=path).split()
+    assert Path(file).is_relative_to(container["site"])
+    assert name == "handle"
+    text = (DOCKER / "lmi.Dockerfile").read_text()
+    assert "DJL_ENTRY_POINT=djl_trtllm.handler" in text
+
+
+def test_the_partition_script_is_in_the_place_of_lmis(container, tmp_path) -> None:
+    script = container["root"] / "opt" / "djl" / "partition" / "trt_llm_partition.py"
+    assert "--trt_llm_model_repo" in well(container["python"], script, "--help", cwd=tmp_path)
+    (tmp_path / "serving.properties").write_text("option.quantize=no such\n")
+    arguments = ["--properties_dir", tmp_path, "--trt_llm_model_repo", tmp_path / "made"]
+    failed = run(container["python"], script, *arguments, "--tensor_parallel_degree", "1", cwd=tmp_path)
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("error: quantize=no such (from serving.properties) must be one of")
+
+
+def test_the_check_runs(container, tmp_path) -> None:
+    (tmp_path / "serving.properties").write_text("option.runtime=openvino\noption.max_output_len=9\n")
+    command = container["python"].with_name("djl-trtllm")
+    assert "max_output_len" in well(command, "options", "max_output_len", cwd=tmp_path)
+    done = run(command, "check", tmp_path, cwd=tmp_path)
+    assert "Traceback" not in done.stderr
+    assert "max_output_len" in done.stdout
+
+
+def test_lmis_entry_script_comes_after_ours(container, tmp_path) -> None:
+    """With paths of the container put into the scratch root."""
+    bin_directory = container["root"] / "usr" / "local" / "bin"
+    entry = bin_directory / "djl-trtllm-entrypoint"
+    assert str(entry).endswith(json.loads(_instruction("lmi", "ENTRYPOINT"))[0])
+    local = str(container["root"] / "usr" / "local")
+    entry.write_text(entry.read_text().replace("/usr/local", local))
+    theirs = bin_directory / "dockerd-entrypoint.sh"
+    theirs.write_text('#!/bin/sh\necho "$@" $OPTION_MAX_INPUT_LEN\n')
+    theirs.chmod(0o755)
+    assert (
+        well(entry, *json.loads(_instruction("lmi", "CMD")), cwd=tmp_path, MAX_INPUT_LENGTH=77)
+        == "serve 77\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def cpu(project: Path) -> Path:
+    """The environment of the CPU image, the smaller one."""
+    root = project.parent / "cpu"
+    home = root / "opt" / "djl-trtllm"
+    jars = class_path(DEFAULT_VERSION, djl_python.ROOT / "jars", print)
+    sizes = {str(jar): jar.stat().st_size for jar in jars}
+    (home / "jars").mkdir(parents=True)
+    (home / "jars" / f"class-path-{DEFAULT_VERSION}.json").write_text(json.dumps(sizes))
+    script = project / "docker" / "cpu" / "install.sh"
+    well("sh", script, cwd=project, ROOT=root, PYTHON=sys.executable, LOCK="cpu")
+    return home
+
+
+def test_the_cpu_image_has_what_serving_needs(cpu, tmp_path) -> None:
+    code = "import openvino_genai, starlette, jpype, boto3, djl_trtllm; print(djl_trtllm.__file__)"
+    assert well(cpu / "bin" / "python", "-c", code, cwd=tmp_path).startswith(str(cpu))
+    assert not list(cpu.glob("lib/*/site-packages/torch"))
+    text = (DOCKER / "cpu.Dockerfile").read_text()
+    assert "USER 1000:1000" in text
+    assert "COPY --from=build /opt/djl-trtllm /opt/djl-trtllm" in text
+
+
+def test_the_cpu_image_starts_and_says_what_is_missing(cpu, tmp_path) -> None:
+    """Its entry script, the jars out of the image, a model directory that is empty."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "serving.properties").write_text("option.rolling_batch=auto\n")
+    served = run(
+        cpu / "entrypoint.sh",
+        "serve",
+        cwd=tmp_path,
+        MODEL_STORE=tmp_path / "model",
+        DJL_CACHE_DIR=tmp_path / "cache",
+        SAGEMAKER_BIND_TO_PORT=0,
+        TMPDIR="/tmp",
+    )
+    assert served.returncode == 1
+    assert "fetching the jars" not in served.stderr
+    assert "error: No model in the model directory model" in served.stderr
+
+
+def _instruction(name: str, word: str) -> str:
+    lines = (DOCKER / f"{name}.Dockerfile").read_text().splitlines()
+    return next(line.removeprefix(word) for line in reversed(lines) if line.startswith(f"{word} "))
