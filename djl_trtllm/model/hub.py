@@ -15,7 +15,7 @@ from pathlib import Path
 
 from djl_trtllm.core import Progress
 from djl_trtllm.errors import LoadError, ModelNotFound
-from djl_trtllm.model import room
+from djl_trtllm.model import growth, room
 
 Choice = Callable[[Collection[str]], Sequence[str]]
 """From all names in a repository to those of the files that are needed; it may refuse with a `LoadError`."""
@@ -61,22 +61,26 @@ class _Repository:
         self._begun = self._cache / self._folder / _BEGUN
 
     def fetch(self, choose: Choice, progress: Progress) -> Path:
-        progress.stage(f"fetching {self._name} from the hub")
+        stage = f"fetching {self._name} from the hub"
+        progress.stage(stage)
         try:
             listed = self._list()
         except Exception as error:
             return self._earlier(error)
         names = choose(sorted(listed))
         blobs = self._cache / self._folder / "blobs"
-        missing = [listed[name] for name in names if not (blobs / listed[name][0]).is_file()]
-        room.check(sum(size for _, size in missing), self._cache, self._name, _REMEDY)
+        missing = {
+            blob: size for blob, size in map(listed.__getitem__, names) if not (blobs / blob).is_file()
+        }
+        room.check(sum(missing.values()), self._cache, self._name, _REMEDY)
         if not missing:
             return self._snapshot(names)
         self._sweep(blobs)
         with suppress(OSError):
             self._begun.parent.mkdir(parents=True, exist_ok=True)
             self._begun.touch()
-        found = self._snapshot(names)
+        with growth.watched(blobs, missing, progress, stage):
+            found = self._snapshot(names)
         self._begun.unlink(missing_ok=True)
         return found
 
