@@ -37,6 +37,10 @@ class Console(Protocol):
         """Show a line of the result."""
         ...
 
+    def raw(self, text: str) -> None:
+        """Show lines that are meant to be copied or piped: never coloured or wrapped."""
+        ...
+
     def table(
         self, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = ()
     ) -> None:
@@ -64,7 +68,7 @@ class Console(Protocol):
         ...
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
+def add_json(parser: argparse._ActionsContainer) -> None:
     """Add --json, which every command takes."""
     parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
@@ -168,6 +172,9 @@ class _Plain:
         self.line(text)
 
     def line(self, text: str = "", look: Look = "") -> None:  # noqa: ARG002
+        self.raw(text)
+
+    def raw(self, text: str) -> None:
         self._begun = True
         print(text)
 
@@ -208,6 +215,9 @@ class _Json:
         pass
 
     def line(self, text: str = "", look: Look = "") -> None:
+        pass
+
+    def raw(self, text: str) -> None:
         pass
 
     def table(

@@ -65,6 +65,11 @@ class Terminal:
         self._begun = True
         self._screen.print(Text(text, style=_STYLES[look]), soft_wrap=True)
 
+    def raw(self, text: str) -> None:
+        """Show lines as they are."""
+        self._begun = True
+        self._screen.file.write(f"{text}\n")
+
     def table(
         self, columns: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = ()
     ) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 
+from djl_trtllm.options.guide import GUIDE
 from djl_trtllm.options.runtimes import NOT_YET, SAME_ANYWAY, UNUSED
 from djl_trtllm.options.table import DEFAULTS, SPECS, Options
 
@@ -79,6 +79,7 @@ def rows(names: Iterable[str] = SPECS) -> list[Mapping[str, object]]:
             "default": spec.default or written(DEFAULTS[name]),
             "allowed": spec.kind.allowed,
             "build": list(spec.build),
+            "guide": name in GUIDE,
             "environment": [f"OPTION_{name.upper()}", *([spec.env] if spec.env else [])],
             "aliases": list(spec.aliases),
             "meaning": spec.help,
@@ -93,11 +94,6 @@ def rows(names: Iterable[str] = SPECS) -> list[Mapping[str, object]]:
     ]
 
 
-def as_json(names: Iterable[str] = SPECS) -> str:
-    """Return the table as JSON."""
-    return json.dumps(rows(names), indent=2)
-
-
 def as_text(names: Iterable[str] = SPECS) -> str:
     """Return the table for a terminal: two lines an option."""
     lines = []
@@ -109,10 +105,16 @@ def as_text(names: Iterable[str] = SPECS) -> str:
     return "\n".join(lines)
 
 
-def as_markdown() -> str:
-    """Return docs/options.md."""
+def uses(name: str, runtime: str) -> bool:
+    """Whether an option decides anything on a runtime."""
+    return name not in NOT_YET and name not in UNUSED[runtime]
+
+
+def as_table(names: Iterable[str] = SPECS) -> str:
+    """Return the table in Markdown."""
     body = [f"| {' | '.join(HEADER)} |", "|" + "---|" * len(HEADER)]
-    for name, spec in SPECS.items():
+    for name in names:
+        spec = SPECS[name]
         default = spec.default or (f"`{value}`" if (value := written(DEFAULTS[name])) else "not set")
         affects = f"build ({', '.join(spec.build)})" if spec.build else "run"
         meaning = f"{spec.help} {_extras(name)}"
@@ -120,12 +122,17 @@ def as_markdown() -> str:
             f"{spec.kind.type}: {spec.kind.allowed}" if spec.kind.allowed != "any text" else spec.kind.type
         )
         body.append(f"| `{name}` | {allowed} | {default} | {affects} | {meaning.strip()} |")
+    return "\n".join(body)
+
+
+def as_markdown() -> str:
+    """Return docs/options.md."""
     unused = []
     for title, fates in (("any runtime", NOT_YET), *UNUSED.items()):
         unused.append(f"{title}:\n")
         unused += [f"- `{name}` {fate}." for name, fate in sorted(fates.items())]
         unused.append("")
-    return _PAGE.format(table="\n".join(body), unused="\n".join(unused).rstrip())
+    return _PAGE.format(table=as_table(), unused="\n".join(unused).rstrip())
 
 
 def _extras(name: str) -> str:
