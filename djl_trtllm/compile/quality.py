@@ -35,7 +35,7 @@ def line(quality: Mapping[str, object]) -> str:
     because = f": {str(note).rstrip('.')}" if note else ""
     if agreement is None:
         return f"next-token agreement not measured{because}"
-    words = f"next-token agreement {agreement:.3f} over {quality.get('tokens', 0)} tokens"
+    words = f"next-token agreement {agreement:.4g} over {quality.get('tokens', 0)} tokens"
     perplexity, reference = _number(quality, "perplexity"), _number(quality, "reference_perplexity")
     if perplexity is not None and reference is not None:
         return f"{words}, perplexity {perplexity:.4g} against {reference:.4g} unquantised"

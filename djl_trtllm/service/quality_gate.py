@@ -52,7 +52,7 @@ def check(model: CompiledModel, options: Options) -> None:
     if not isinstance(agreement, (int, float)):
         raise QualityError(_not_compared(model.origin, said, quality))
     if agreement < floor:
-        raise QualityError(_below(model.origin, said, agreement, quality or {}, options.quantize))
+        raise QualityError(_below(model.origin, said, quality or {}, options.quantize))
 
 
 def _not_compared(origin: str, said: str, quality: Mapping[str, object] | None) -> str:
@@ -64,12 +64,10 @@ def _not_compared(origin: str, said: str, quality: Mapping[str, object] | None) 
     )
 
 
-def _below(
-    origin: str, said: str, agreement: float, quality: Mapping[str, object], quantize: str | None
-) -> str:
+def _below(origin: str, said: str, quality: Mapping[str, object], quantize: str | None) -> str:
     how = f"quantize={quantize}" if quantize else "being quantised"
     ways = _TRY.get(quantize or "", "another quantize")
     return (
-        f"{origin} has a next-token agreement of {agreement:.4g} with the unquantised model after {how}, below"
-        f" {said}: {line(quality)}. Try {ways}; or lower quality_floor, which takes this build as it is."
+        f"After {how}, {origin} is below {said}: {line(quality)}. Try {ways}; or lower quality_floor, which takes this"
+        " build as it is."
     )

@@ -6,13 +6,14 @@ Prints every stage, then whether it was a hit and where the model is.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from djl_trtllm.compile.cache import ensure
 from djl_trtllm.compile.recipe import Recipe
 from djl_trtllm.compile.settings import CacheSettings
-from djl_trtllm.core import Checkpoint, CompiledModel
-from djl_trtllm.engines.openvino.compile import build, plan
+from djl_trtllm.core import Checkpoint, CompiledModel, Progress
+from djl_trtllm.engines.openvino.runtime import OpenVINO
 from djl_trtllm.model.locate import locate
 from djl_trtllm.options.table import Options
 from djl_trtllm.ranks import Solo
@@ -27,15 +28,21 @@ def compile_model(model: Path, cache: Path, **more: object) -> CompiledModel:
     options = Options(model_id=str(model), cache_dir=str(cache), **more)  # type: ignore[arg-type]
     checkpoint = locate(options, {}, Printed())
     assert isinstance(checkpoint, Checkpoint)
-    return ensure(
-        Recipe(
-            plan(checkpoint, options),
-            lambda out, progress: build(checkpoint, options, out, progress),
-        ),
-        Solo(),
-        CacheSettings.of(options, {}),
-        Printed(),
-    )
+    return ensure(recipe(checkpoint, options), Solo(), CacheSettings.of(options, {}), Printed())
+
+
+def recipe(checkpoint: Checkpoint, options: Options) -> Recipe:
+    """What a service gives the cache."""
+    runtime, solo = OpenVINO(), Solo()
+
+    def build(out: Path, progress: Progress) -> None:
+        runtime.build(checkpoint, options, solo, out, progress)
+
+    def assess(out: Path, progress: Progress) -> Mapping[str, object] | None:
+        quality = runtime.assess(checkpoint, options, solo, out, progress)
+        return None if quality is None else quality.content()
+
+    return Recipe(runtime.plan(checkpoint, options, 1), build, assess)
 
 
 if __name__ == "__main__":

@@ -176,16 +176,16 @@ def answer(jobs: Sequence[Mapping[str, Any]]) -> None:
 def build(cache: str, jobs: Mapping[str, tuple[str, Mapping[str, Any]]]) -> None:
     """Compile models with options through djl_trtllm's cache, and print where each one is: name -> directory."""
     from djl_trtllm.compile.cache import ensure
-    from djl_trtllm.compile.recipe import Recipe
     from djl_trtllm.compile.settings import CacheSettings
     from djl_trtllm.core import Progress
     from djl_trtllm.engines.building.child import Reporter
-    from djl_trtllm.engines.openvino import build_child, build_process
-    from djl_trtllm.engines.openvino import compile as openvino_compile
+    from djl_trtllm.engines.openvino import build_child, build_process, quality, quality_child
     from djl_trtllm.engines.openvino.build_job import SCRATCH, Job
+    from djl_trtllm.engines.openvino.quality_child import QualityJob
     from djl_trtllm.model.locate import locate
     from djl_trtllm.options.table import Options
     from djl_trtllm.ranks import Solo
+    from tests.support.real_build import recipe
 
     def here(job: Job, progress: Progress) -> None:
         # What build_process.run does, without a process for each model.
@@ -194,21 +194,17 @@ def build(cache: str, jobs: Mapping[str, tuple[str, Mapping[str, Any]]]) -> None
         build_child.build(job, Reporter(sys.stdout.buffer))
         shutil.rmtree(scratch)
 
-    build_process.run = here
+    def compare_here(job: QualityJob, progress: Progress) -> dict[str, object]:
+        return quality_child.measure(job, Reporter(sys.stdout.buffer))
+
+    build_process.run, quality.run = here, compare_here
     progress = Reporter(sys.stdout.buffer)
     made = {}
     for name, (model, more) in jobs.items():
         options = Options(model_id=model, cache_dir=cache, **more)
         checkpoint = locate(options, {}, progress)
-        plan = openvino_compile.plan(checkpoint, options)
-        made[name] = ensure(
-            Recipe(
-                plan, lambda out, news, c=checkpoint, o=options: openvino_compile.build(c, o, out, news)
-            ),
-            Solo(),
-            CacheSettings.of(options, {}),
-            progress,
-        ).path
+        settings = CacheSettings.of(options, {})
+        made[name] = ensure(recipe(checkpoint, options), Solo(), settings, progress).path
     print(json.dumps({name: str(path) for name, path in made.items()}))
 
 

@@ -14,8 +14,13 @@ from djl_trtllm.errors import CompileError, OutOfMemory, UnsupportedModel
 if TYPE_CHECKING:
     from djl_trtllm.options.table import Options
 
-_DIRECTORIES = re.compile(r"(?:/[^\s/:'\"]+)+/")
+_DIRECTORIES = re.compile(r"(?<![\w.])(?:/[^\s/:'\"]+)+/")
 _logger = logging.getLogger(__name__)
+
+
+def without_directories(text: str) -> str:
+    """Return a text with files by name only: a manifest goes to other machines."""
+    return _DIRECTORIES.sub("", text)
 
 
 def quality_of(measure: Callable[[], Mapping[str, Any]], options: Options) -> Quality:
@@ -23,8 +28,7 @@ def quality_of(measure: Callable[[], Mapping[str, Any]], options: Options) -> Qu
     try:
         found = Quality(**measure())
     except (CompileError, OutOfMemory, UnsupportedModel, OSError) as error:
-        # A manifest goes to other machines: files by name only.
-        found = Quality(note=_DIRECTORIES.sub("", str(error)))
+        found = Quality(note=without_directories(str(error)))
     found = replace(found, floor=options.quality_floor)
     level = logging.WARNING if found.agreement is None else logging.INFO
     _logger.log(level, "quantize=%s: %s", options.quantize, line(found.content()))

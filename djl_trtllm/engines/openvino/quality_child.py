@@ -15,6 +15,7 @@ import msgspec
 
 from djl_trtllm.engines.building import child, quality_texts, scores
 from djl_trtllm.engines.building.child import Reporter
+from djl_trtllm.engines.building.measured import without_directories
 from djl_trtllm.engines.building.news import Failed
 from djl_trtllm.engines.building.scores import Scores
 
@@ -106,7 +107,7 @@ def failed(error: BaseException, job: QualityJob) -> Failed:
     known = child.verdict(error, Path(job.out))
     if known is not None:
         return known
-    text = child.first_lines(str(error) or type(error).__name__, 300)
+    text = child.first_lines(without_directories(str(error) or type(error).__name__), 300)
     return Failed("build", [f"{type(error).__name__}: {text}"])
 
 

@@ -14,6 +14,7 @@ import msgspec
 from djl_trtllm.core import CompiledModel, EngineRequest, Progress, SamplingParams, TokenChunk
 from djl_trtllm.engines.base import Engine
 from djl_trtllm.engines.building import child
+from djl_trtllm.engines.building.measured import without_directories
 from djl_trtllm.engines.building.news import Failed
 from djl_trtllm.engines.trtllm.reference_child import STAGE
 from djl_trtllm.errors import CompileError, DjlTrtllmError, LoadError
@@ -116,7 +117,7 @@ def failed(error: BaseException, job: ProbeJob) -> Failed:
         return known
     if isinstance(error, LoadError):
         return Failed("build", list(error.problems))
-    text = child.first_lines(str(error) or type(error).__name__, 300)
+    text = child.first_lines(without_directories(str(error) or type(error).__name__), 300)
     return Failed("build", [f"the engine does not run: {type(error).__name__}: {text}"])
 
 
