@@ -2,63 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
 from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
 from djl_trtllm import service
-from djl_trtllm.core import CompiledModel, Plan
+from djl_trtllm.core import CompiledModel
 from djl_trtllm.engines import registry
-from djl_trtllm.engines.estimate import Estimate
 from djl_trtllm.errors import ArtifactError, CompileError, LoadError, ModelNotFound, OptionsError
 from djl_trtllm.rolling_batch.admit import Arrival
 from djl_trtllm.service import artifact
-from tests.support import estimates, loop
-from tests.support.toy_engine import ToyEngine, toy_limits
-
-WEIGHTS = 3 << 20
-
-
-class ToyRuntime:
-    """A `Runtime`: its builds are a tokenizer and some weights, its engine is the toy."""
-
-    name = "openvino"
-
-    def __init__(self) -> None:
-        self.builds = 0
-        self.engines: list[ToyEngine] = []
-        self.fail_open: LoadError | None = None
-
-    def plan(self, checkpoint, options, world) -> Plan:
-        return Plan(self.name, checkpoint.model_type, {"config.json": "1"}, {}, {"toy": "1"}, "cpu")
-
-    def build(self, checkpoint, options, team, out: Path, progress) -> None:
-        self.builds += 1
-        save_tokenizer(out)
-        (out / "weights.bin").write_bytes(bytes(WEIGHTS))
-
-    def assess(self, checkpoint, options, team, out: Path, progress) -> None:
-        return None
-
-    def estimate(self, source, options, world) -> Estimate:
-        return estimates.ESTIMATE
-
-    def check(self, model, options, world) -> None:
-        pass
-
-    def engine(self, model, options, team) -> ToyEngine:
-        vocabulary = loop.tokenizer().vocab_size
-        self.engines.append(ToyEngine(limits=toy_limits(vocab_size=vocabulary), fail_open=self.fail_open))
-        return self.engines[-1]
-
-
-def save_tokenizer(directory: Path) -> None:
-    for file in loop.tokenizer_files():
-        shutil.copy(file, directory)
+from tests.support.toy_runtime import WEIGHTS, ToyRuntime, save_tokenizer, write_checkpoint
 
 
 @pytest.fixture
@@ -70,14 +26,7 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> ToyRuntime:
 
 @pytest.fixture
 def options(tmp_path: Path) -> dict[str, str]:
-    checkpoint = tmp_path / "checkpoint"
-    checkpoint.mkdir()
-    (checkpoint / "config.json").write_text(
-        json.dumps({"model_type": "llama", "architectures": ["LlamaForCausalLM"]})
-    )
-    header = json.dumps({"x": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
-    data = len(header).to_bytes(8, "little") + header + bytes(4)
-    (checkpoint / "model.safetensors").write_bytes(data)
+    checkpoint = write_checkpoint(tmp_path / "checkpoint")
     return {"model_id": str(checkpoint), "rolling_batch": "disable", "cache_dir": str(tmp_path / "cache")}
 
 

@@ -38,6 +38,9 @@ def main() -> int:
     elif job.origin == "sleeps":
         Path(job.out, "pid").write_text(str(os.getpid()))
         time.sleep(60)
+    elif job.origin == "reports, then sleeps":
+        say(Stage("calibrating", 40.0))
+        time.sleep(60)
     elif job.origin == "exits":
         return 3
     elif job.origin == "done, then fails":
