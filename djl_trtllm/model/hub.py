@@ -92,7 +92,7 @@ class _Repository:
         found = {}
         for file in info.siblings or ():
             # huggingface_hub names a blob by its ETag: SHA-256 for LFS files, else git's own digest.
-            large = file.lfs.sha256 if file.lfs else None
+            large = file.lfs["sha256"] if file.lfs else None  # a plain dict before 0.21
             found[file.rfilename] = (str(large or file.blob_id or file.rfilename), int(file.size or 0))
         return found
 

@@ -6,11 +6,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 
 from tests.support import hub
 from tests.support.checkpoints import safetensors
 
+HUB = tuple(map(int, huggingface_hub.__version__.split(".")[:2]))
 CONFIG = b'{"model_type": "llama"}'
 FILES = {
     "config.json": CONFIG,
@@ -78,11 +80,14 @@ def test_a_connection_that_breaks_goes_on_where_it_broke(running: hub.Hub, clien
     weights = safetensors(width=3 << 20)  # huggingface_hub writes 10 MiB at a time
     running.add("o/breaks", {"config.json": CONFIG, "model.safetensors": weights})
     running.cuts["model.safetensors"] = 11 << 20
-    found, _ = client.locate(model_id="o/breaks")
+    found, error = client.locate(model_id="o/breaks")
+    if HUB < (1, 0):  # over requests the next start goes on, and before 0.23 it begins anew
+        assert "could not be fetched, because the hub cannot be reached from here" in error
+        found, _ = client.locate(model_id="o/breaks")
     assert found is not None
     assert (found / "model.safetensors").read_bytes() == weights
     spans = [span for name, span in running.fetched("o/breaks") if name == "model.safetensors"]
-    assert spans == ["", f"bytes={10 << 20}-"]
+    assert spans == ["", f"bytes={10 << 20}-" if HUB >= (0, 23) else ""]
 
 
 def test_a_repository_that_is_refused(running: hub.Hub, client: hub.Client) -> None:

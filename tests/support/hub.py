@@ -113,6 +113,9 @@ class _Handler(BaseHTTPRequestHandler):
             "sha": sha(files),
             "siblings": siblings,
             "private": False,
+            "downloads": 0,
+            "likes": 0,
+            "tags": [],
         }
         self._send(200, json.dumps(body).encode(), {"Content-Type": "application/json"})
 
