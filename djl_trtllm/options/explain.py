@@ -52,8 +52,8 @@ def _fate(options: Options, name: str, value: object, runtime: str) -> str | Non
         return None if value == DEFAULTS[name] else NOT_YET[name]
     if name in UNUSED.get(runtime, {}):
         return UNUSED[runtime][name]
-    need = SPECS[name].only_with
-    if need is not None and not options.in_effect(name):
+    need = SPECS[name].used_with or SPECS[name].only_with
+    if need is not None and getattr(options, need[0]) not in need[1]:
         return f"has no effect without {need[0]}={' or '.join(need[1])}"
     return None
 
@@ -83,7 +83,7 @@ def rows(names: Iterable[str] = SPECS) -> list[Mapping[str, object]]:
             "environment": [f"OPTION_{name.upper()}", *([spec.env] if spec.env else [])],
             "aliases": list(spec.aliases),
             "meaning": spec.help,
-            "only_with": {spec.only_with[0]: list(spec.only_with[1])} if spec.only_with else {},
+            "only_with": {need[0]: list(need[1])} if (need := spec.used_with or spec.only_with) else {},
             "unused": {
                 runtime: fate
                 for runtime in UNUSED
@@ -138,8 +138,9 @@ def as_markdown() -> str:
 def _extras(name: str) -> str:
     spec = SPECS[name]
     words = ""
-    if spec.only_with:
-        words += f"Only with {spec.only_with[0]}={' or '.join(spec.only_with[1])}. "
+    need = spec.used_with or spec.only_with
+    if need:
+        words += f"Only with {need[0]}={' or '.join(need[1])}. "
     if spec.aliases:
         words += f"Also {', '.join(spec.aliases)}. "
     if spec.env:

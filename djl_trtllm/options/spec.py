@@ -13,7 +13,8 @@ class Spec:
     """What the table says of one option.
 
     `build` names the runtimes whose artifact depends on it. `only_with` is another option and the values
-    of it under which this one has an effect. `env` is a variable that is read besides OPTION_<NAME>.
+    of it under which this one has an effect; `used_with` the same, where it has one under more of them that
+    changes no artifact. `env` is a variable that is read besides OPTION_<NAME>.
     `default` describes a default that is not a fixed value.
     """
 
@@ -23,6 +24,7 @@ class Spec:
     env: str | None = None
     aliases: tuple[str, ...] = ()
     only_with: tuple[str, tuple[str, ...]] | None = None
+    used_with: tuple[str, tuple[str, ...]] | None = None
     default: str | None = None
 
 

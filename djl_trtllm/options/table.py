@@ -58,6 +58,7 @@ SECONDS = integer(1, 1_000_000)
 
 SMOOTHQUANT = ("quantize", ("smoothquant",))
 AWQ = ("quantize", ("awq",))
+QUANTISED = ("quantize", ("smoothquant", "awq", "fp8", "int8", "int4"))
 CALIBRATED = ("quantize", ("smoothquant", "awq", "fp8"))
 GROUPED = ("quantize", ("int4", "awq"))
 
@@ -130,8 +131,9 @@ class Options:
     calib_size: int = opt(32, COUNT, "Number of calibration samples.",
         build=BOTH, aliases=("awq_calib_size",), only_with=CALIBRATED)
     calib_batch_size: int = opt(1, COUNT, "Samples calibrated at once.", build=TRT, only_with=CALIBRATED)
-    calib_dataset: str | None = opt(None, TEXT, "Local text or JSON-lines file to calibrate with.",
-        build=BOTH, only_with=CALIBRATED, default="a text that comes with the package")
+    calib_dataset: str | None = opt(None, TEXT,
+        "Local text or JSON-lines file to calibrate with, and to compare a quantised build on.",
+        build=BOTH, only_with=CALIBRATED, used_with=QUANTISED, default="texts that come with the package")
     awq_block_size: int = opt(128, integer(1, 65536), "Weights that share an AWQ scale.",
         build=BOTH, only_with=AWQ)
     quality_floor: float | None = opt(None, optional(number(0, 1)),

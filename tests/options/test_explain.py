@@ -7,7 +7,7 @@ import pytest
 from djl_trtllm.options import explain
 from djl_trtllm.options.runtimes import UNUSED
 from djl_trtllm.options.sources import read
-from djl_trtllm.options.table import DEFAULTS, SPECS
+from djl_trtllm.options.table import DEFAULTS, SPECS, Options
 
 DOCS = Path(__file__).parents[2] / "docs" / "options.md"
 
@@ -55,6 +55,13 @@ def test_values_that_hold_anyway_need_no_note() -> None:
 def test_in_effect_options_need_no_note() -> None:
     assert notes(quantize="smoothquant", smoothquant_alpha="0.5", calib_size="8") == []
     assert notes(quantize="awq", awq_block_size="64", awq_format="int4_awq") == []
+
+
+def test_texts_are_used_wherever_something_is_quantised() -> None:
+    assert notes(quantize="int8", calib_dataset="mine.txt") == []
+    (line,) = notes(calib_dataset="mine.txt")
+    assert line.endswith("has no effect without quantize=smoothquant or awq or fp8 or int8 or int4.")
+    assert "calib_dataset" not in Options(quantize="int8", calib_dataset="x").build_values("openvino")
 
 
 def test_openvinos_options_on_trtllm() -> None:
