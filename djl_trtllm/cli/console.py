@@ -232,7 +232,7 @@ class _Json:
         if self._written:
             raise RuntimeError("a command writes one document")
         self._written = True
-        print(json.dumps(value, indent=2, ensure_ascii=False))
+        print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
 
     def errors(self, problems: Sequence[str]) -> None:
         if self._written:  # what came before stands; a second document would be no JSON

@@ -41,7 +41,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="show what is compiled, and what a start would find",
         description=DESCRIPTION,
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("what", nargs="?", metavar="WHAT", help="KEY, MODEL, or all")
     model.add_options(parser, "an option of MODEL, as `serve` and `compile` take it")

@@ -10,33 +10,36 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from djl_trtllm import __version__
+from djl_trtllm.cli.parser import Parser
 from djl_trtllm.errors import DjlTrtllmError
 
-COMMANDS = ("serve", "compile", "inspect", "verify", "gc", "check", "options", "selftest")
+COMMANDS = (
+    "serve",
+    "compile",
+    "check",
+    "inspect",
+    "verify",
+    "gc",
+    "options",
+    "selftest",
+    "bench",
+    "completion",
+)
+DESCRIPTION = (
+    "Serve language models behind DJL-Serving: compile them once, and look at everything on the way."
+)
+EPILOG = """\
+djl-trtllm COMMAND --help tells more. With --json every command prints one JSON document.
+Exit codes: 0 well, 1 something is wrong and named, 2 wrong usage, 130 interrupted.
+"""
 INTERRUPTED = 130
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that tells wrong usage to programs too: with --json anywhere, as a document on stdout."""
-
-    asked: Sequence[str] = ()
-    """The arguments of this run."""
-
-    def error(self, message: str) -> NoReturn:
-        """End with exit code 2 and how the command is used."""
-        if "--json" in Parser.asked:
-            from djl_trtllm.cli import console
-
-            console.of(as_json=True).errors([f"{message}."])
-        super().error(message)
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; commands import what they need only when they run."""
-    top = Parser(prog="djl-trtllm", description="Serve language models behind DJL-Serving, and look at how.")
+    top = Parser(prog="djl-trtllm", description=DESCRIPTION, epilog=EPILOG)
     top.add_argument("--version", action="version", version=f"djl-trtllm {__version__}")
     subparsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in COMMANDS:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from djl_trtllm.errors import OptionsError
 
 if TYPE_CHECKING:
+    from djl_trtllm.cli.console import Console
     from djl_trtllm.selftest.report import Report
 
 DESCRIPTION = """\
@@ -30,7 +31,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "selftest",
         help="compile and serve tiny models of every architecture here",
         description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--runtime", choices=("trtllm", "trtllm-pytorch", "openvino"), help="default: what auto would take"
@@ -42,7 +42,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--ranks", type=_count, default=1, metavar="N", help="GPUs to split each model over (1)"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report to FILE")
+    parser.add_argument(
+        "--json",
+        nargs="?",
+        const=True,
+        default=False,
+        type=Path,
+        metavar="FILE",
+        help="write the report to FILE, or print it as one JSON document and nothing else",
+    )
     parser.add_argument(
         "--keep",
         type=Path,
@@ -72,24 +80,38 @@ def run(args: argparse.Namespace) -> int:
     if args.prepare and args.keep is None:
         raise OptionsError("--prepare needs --keep DIR, where what it makes is kept.")
     logging.getLogger("djl_trtllm").addHandler(logging.NullHandler())
+    shown: Console = args.console
+    say = shown.note if args.json is True else shown.raw
     runtime = args.runtime or _default_runtime()
     chosen, refused = cases.of_runtime(runtime, args.ranks, args.families, args.quantize)
     if args.list:
+        shown.document(
+            {
+                "runtime": runtime,
+                "cases": [{"family": case.family, "quantize": case.quantize} for case in chosen],
+                "unsupported": [asdict(no) for no in refused],
+            }
+        )
         for case in chosen:
-            print(f"{case.family} {case.quantize}")
+            shown.line(f"{case.family} {case.quantize}")
         for no in refused:
-            print(f"not supported: {no.family} {no.quantize}: {no.why}")
+            shown.line(f"not supported: {no.family} {no.quantize}: {no.why}")
         return 0
     with tempfile.TemporaryDirectory(prefix="djl-trtllm-selftest-") as scratch:
         root = (args.keep or Path(scratch)).absolute()
         settings = selftest.Settings(runtime, args.ranks, args.limit, root)
         if args.prepare:
-            problems = selftest.prepare(chosen, settings, _say)
-            for family, problem in problems.items():
-                print(f"error: {family}: {problem}", file=sys.stderr)
-            return 1 if problems else 0
-        report = selftest.run(chosen, refused, settings, _say)
-    _write(report, args.json)
+            problems = selftest.prepare(chosen, settings, say)
+            if problems:
+                shown.errors([f"{family}: {problem}" for family, problem in problems.items()])
+                return 1
+            shown.document({"prepared": sorted({case.family for case in chosen})})
+            return 0
+        report = selftest.run(chosen, refused, settings, say)
+    if args.json is True:
+        shown.document(report.as_json())
+    elif args.json:
+        _write(report, args.json)
     return 0 if report.well else 1
 
 
@@ -100,13 +122,8 @@ def _default_runtime() -> str:
     return registry.choose(sources.read({}, {}), 1).name
 
 
-def _write(report: Report, file: Path | None) -> None:
-    if file is not None:
-        file.write_text(json.dumps(report.as_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
+def _write(report: Report, file: Path) -> None:
+    file.write_text(json.dumps(report.as_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _names(text: str) -> tuple[str, ...]:

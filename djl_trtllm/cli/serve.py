@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from djl_trtllm.errors import DjlTrtllmError
+from djl_trtllm.cli import console, model
 
-DESCRIPTION = """\
+if TYPE_CHECKING:
+    from djl_trtllm.cli.console import Console
+
+DESCRIPTION = f"""\
 Serve MODEL over HTTP through DJL's own Java engine, which runs inside this process.
 
-MODEL is a model directory with serving.properties, a directory with a Hugging Face checkpoint or a compiled model, or
-a hub id. Without it HF_MODEL_ID is taken from the environment, else a small demo model is served.
-Where DJL_SERVING_HOME names a full DJL-Serving distribution, its bin/serve is started instead.
+{model.WHAT}
+{model.SOURCES}
+Where DJL_SERVING_HOME names a full DJL-Serving distribution, its bin/serve is started instead. With --json, one
+document is printed once the model is ready; everything else goes to stderr.
 """
 
 
@@ -24,7 +28,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "serve",
         help="serve a model on this machine",
         description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", nargs="?", metavar="MODEL", help="a directory or a hub id")
     parser.add_argument("--port", type=_port, default=8080, help="default 8080; 0 takes a free one")
@@ -36,13 +39,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--djl", default="0.34.0", metavar="VERSION", help="DJL's version, 0.34.0 (default) or 0.25.0"
     )
     parser.add_argument("--name", default="model", help="the model's name in /predictions/<name>")
-    parser.add_argument(
-        "--option",
-        action="append",
-        type=_pair,
-        default=[],
-        metavar="KEY=VALUE",
-        help="an option of the model, or chunked_read_timeout or job_queue_size; wins over serving.properties",
+    model.add_options(
+        parser,
+        "an option of the model, or chunked_read_timeout or job_queue_size; wins over serving.properties",
     )
     parser.add_argument(
         "--grace",
@@ -51,6 +50,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="SECONDS",
         help="how long running streams may finish at the end",
     )
+    console.add_json(parser)
     parser.set_defaults(run=run)
 
 
@@ -59,58 +59,55 @@ def run(args: argparse.Namespace) -> int:
     from djl_trtllm.local.server import Settings
     from djl_trtllm.local.server import run as serve
 
+    say = _Lines(args.console)
     options: dict[str, str] = dict(args.option)
     if args.engine:
         options["engine"] = args.engine
-    try:
-        settings = Settings(
-            model=args.model or _default_model(),
-            name=args.name,
-            host=args.host,
-            port=args.port,
-            djl=args.djl,
-            options=options,
-            grace=args.grace,
-        )
-        if home := os.environ.get("DJL_SERVING_HOME"):
-            from djl_trtllm.local import distribution
+    settings = Settings(
+        model=model.directory_of(args.model) or model.default_model(_Progress(say)),
+        name=args.name,
+        host=args.host,
+        port=args.port,
+        djl=args.djl,
+        options=options,
+        grace=args.grace,
+    )
+    if home := os.environ.get("DJL_SERVING_HOME"):
+        from djl_trtllm.local import distribution
 
-            return distribution.run(Path(home), settings, _say)
-    except DjlTrtllmError as problem:
-        _say(f"error: {problem}")
-        return 1
-    return serve(settings, _say)
+        return distribution.run(Path(home), settings, say)
+    return serve(settings, say)
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+class _Lines:
+    """Takes the server's lines; called from several threads."""
 
+    def __init__(self, shown: Console) -> None:
+        self._shown = shown
 
-def _default_model() -> str | None:
-    """Return the demo model's directory, making it on first use; None where the environment names a model."""
-    if os.environ.get("HF_MODEL_ID"):
-        return None
-    from djl_trtllm.local import demo, workspace
-
-    return str(demo.checkpoint(workspace.cache_root(os.environ), _Progress()))
+    def __call__(self, line: str) -> None:
+        """Show a line, and tell programs of the two that matter to them."""
+        word, _, rest = line.partition(": ")
+        if word == "error":
+            self._shown.errors([rest])
+            return
+        self._shown.note(line)
+        if word == "ready":
+            self._shown.document({"ready": rest.strip()})
 
 
 class _Progress:
-    """Prints the stages of long work."""
+    """Shows the stages of long work."""
+
+    def __init__(self, say: _Lines) -> None:
+        self._say = say
 
     def stage(self, name: str, percent: float | None = None) -> None:
-        """Print a stage, with how far it is where that is known."""
-        _say(name if percent is None else f"{name}: {percent:.0f} %")
+        """Show a stage, with how far it is where that is known."""
+        self._say(name if percent is None else f"{name}: {percent:.0f} %")
 
 
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to 65535")
     return int(text)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form key=value")
-    return key.strip(), value.strip()

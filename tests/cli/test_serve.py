@@ -1,8 +1,8 @@
-import argparse
+import json
 
 import pytest
 
-from djl_trtllm.cli import serve
+from djl_trtllm.cli.main import main
 from djl_trtllm.errors import ModelNotFound
 from djl_trtllm.local import demo, distribution, server
 from djl_trtllm.local.server import Settings
@@ -19,10 +19,7 @@ def started(monkeypatch):
 
 
 def command(*words: str) -> int:
-    parser = argparse.ArgumentParser()
-    serve.add_parser(parser.add_subparsers())
-    args = parser.parse_args(["serve", *words])
-    return args.run(args)
+    return main(["serve", *words])
 
 
 def test_defaults_are_this_machine_only(started):
@@ -91,3 +88,27 @@ def test_a_full_distribution_goes_first(started, monkeypatch, tmp_path):
     monkeypatch.setattr(distribution, "run", lambda home, settings, say: homes.append(home) or 5)
     assert command("m") == 5
     assert (homes, started) == ([tmp_path], [])
+
+
+def test_a_server_tells_a_program_once_that_it_is_ready(monkeypatch, capsys):
+    def run(settings, say):
+        say("listening: http://127.0.0.1:1")
+        say("ready: http://127.0.0.1:1")
+        say("error: it ended.")
+        return 1
+
+    monkeypatch.setattr(server, "run", run)
+    assert command("m", "--json") == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"ready": "http://127.0.0.1:1"}
+    assert err.splitlines() == [
+        "listening: http://127.0.0.1:1",
+        "ready: http://127.0.0.1:1",
+        "error: it ended.",
+    ]
+
+
+def test_a_server_that_does_not_get_ready_tells_a_program_why(monkeypatch, capsys):
+    monkeypatch.setattr(server, "run", lambda settings, say: say("error: no model.") or 1)
+    assert command("m", "--json") == 1
+    assert json.loads(capsys.readouterr().out) == {"error": ["no model."]}

@@ -1,0 +1,56 @@
+"""`djl-trtllm bench`: the project's own measurements, from a checkout of its sources."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from djl_trtllm.cli import console
+from djl_trtllm.errors import ModelNotFound
+
+if TYPE_CHECKING:
+    from djl_trtllm.cli.console import Console
+
+ROOT = Path(__file__).resolve().parents[2]
+DESCRIPTION = """\
+Measure what this handler costs, side by side with upstream's and with the engine alone, as `make bench` does. The
+measurements compare with code that is not in the installed package, so they need a checkout of the sources. All of them
+take many minutes.
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command's parser."""
+    parser = subparsers.add_parser(
+        "bench",
+        help="measure what the handler costs",
+        description=DESCRIPTION,
+    )
+    parser.add_argument("figures", nargs="*", metavar="FIGURE", help="only these figures")
+    parser.add_argument("--quick", action="store_true", help="a smoke run, without verdicts")
+    parser.add_argument("--pairs", type=int, metavar="N", help="alternating pairs of measurements")
+    console.add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the measurements in a process of their own, and return its exit code."""
+    shown: Console = args.console
+    if not (ROOT / "bench" / "__main__.py").is_file():
+        raise ModelNotFound(
+            "The measurements are not in the installed package: run `make bench` in a checkout of the sources."
+        )
+    command = [sys.executable, "-m", "bench", *args.figures]
+    command += ["--quick"] if args.quick else []
+    command += ["--pairs", str(args.pairs)] if args.pairs is not None else []
+    sys.stdout.flush()
+    code = subprocess.run(command, cwd=ROOT, stdout=sys.stderr if args.json else None, check=False).returncode
+    results = ROOT / "build" / "bench" / "results.json"
+    if args.json:
+        figures = json.loads(results.read_text(encoding="utf-8")) if code == 0 and not args.quick else []
+        shown.document({"figures": figures, "exit_code": code})
+    return code
