@@ -8,14 +8,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from djl_trtllm.local.jars import DEFAULT_VERSION, class_path
 from tests.docker.test_held import install
-from tests.support import djl_python
+from tests.support import djl_python, tiny
 from tests.support.server import ROOT
 
 DOCKER = ROOT / "docker"
@@ -173,31 +176,75 @@ def cpu(project: Path) -> Path:
     return home
 
 
-def test_the_cpu_image_has_what_serving_needs(cpu, tmp_path) -> None:
-    code = "import openvino_genai, starlette, jpype, boto3, djl_trtllm; print(djl_trtllm.__file__)"
-    assert well(cpu / "bin" / "python", "-c", code, cwd=tmp_path).startswith(str(cpu))
-    assert not list(cpu.glob("lib/*/site-packages/torch"))
+def test_the_cpu_image_has_what_serving_needs(cpu) -> None:
+    site = next(cpu.glob("lib/*/site-packages"))
+    names = {path.name for path in site.iterdir()}
+    assert {"djl_trtllm", "openvino_genai", "starlette", "jpype", "boto3"} <= names
+    assert "torch" not in names
     text = (DOCKER / "cpu.Dockerfile").read_text()
     assert "USER 1000:1000" in text
     assert "COPY --from=build /opt/djl-trtllm /opt/djl-trtllm" in text
 
 
-def test_the_cpu_image_starts_and_says_what_is_missing(cpu, tmp_path) -> None:
-    """Its entry script, the jars out of the image, a model directory that is empty."""
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "serving.properties").write_text("option.rolling_batch=auto\n")
-    served = run(
-        cpu / "entrypoint.sh",
-        "serve",
-        cwd=tmp_path,
-        MODEL_STORE=tmp_path / "model",
-        DJL_CACHE_DIR=tmp_path / "cache",
-        SAGEMAKER_BIND_TO_PORT=0,
-        TMPDIR="/tmp",
+@contextmanager
+def serving(cpu: Path, tmp_path: Path, **environ: object) -> Iterator[list[str]]:
+    """Run the entry script as SageMaker does, on a free port, until it is ready or ends; yields the log so far."""
+    environment = {
+        "PATH": f"{cpu / 'bin'}:/usr/bin:/bin",
+        "DJL_CACHE_DIR": str(tmp_path / "cache"),
+        "SAGEMAKER_BIND_TO_PORT": "0",
+        **{name: str(value) for name, value in environ.items()},
+    }
+    command = [str(cpu / "entrypoint.sh"), "serve"]
+    process = subprocess.Popen(
+        command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     )
-    assert served.returncode == 1
-    assert "fetching the jars" not in served.stderr
-    assert "error: No model in the model directory model" in served.stderr
+    assert process.stderr is not None
+    log: list[str] = []
+    # What is said after that must not fill the pipe.
+    reader = threading.Thread(target=process.stderr.read, daemon=True)
+    try:
+        for line in process.stderr:
+            log.append(line.rstrip())
+            if line.startswith("ready: "):
+                break
+        reader.start()
+        yield log
+    finally:
+        process.terminate()
+        code = process.wait(60)
+        reader.join(60)
+        process.stderr.close()
+        log.append(f"ended with {code}")
+
+
+@pytest.mark.compile
+def test_what_sagemaker_has_unpacked_is_served(cpu, tmp_path) -> None:
+    """A model that was compiled before, no serving.properties, all of it by variables; nothing is written there."""
+    store = tmp_path / "model"
+    shutil.copytree(tiny.compiled("llama"), store)
+    before = {path.name: path.stat().st_mtime_ns for path in store.iterdir()}
+    with serving(
+        cpu, tmp_path, MODEL_STORE=store, MAX_INPUT_LENGTH=16, MAX_BATCH_SIZE=4, SM_NUM_GPUS=0
+    ) as log:
+        assert log[-1].startswith("ready: "), "\n".join(log)
+        assert not [line for line in log if "fetching the jars" in line]
+        url = log[-1].split()[1]
+        with httpx.Client(base_url=url, timeout=120, trust_env=False) as client:
+            assert client.get("/ping").status_code == 200
+            body = {"inputs": "one two three", "parameters": {"max_new_tokens": 4}}
+            assert client.post("/invocations", json=body).json()["generated_text"]
+            refused = client.post("/invocations", json={**body, "inputs": "one " * 40})
+            assert refused.status_code == 400
+            assert "16" in refused.json()["error"]
+    assert log[-1] == "ended with 0"
+    assert {path.name: path.stat().st_mtime_ns for path in store.iterdir()} == before
+
+
+def test_nothing_was_unpacked(cpu, tmp_path) -> None:
+    with serving(cpu, tmp_path, MODEL_STORE=tmp_path / "model") as log:
+        assert f"error: There is no directory '{tmp_path / 'model'}', and it is no hub id" in log[-1]
+    assert log[-1] == "ended with 1"
 
 
 def _instruction(name: str, word: str) -> str:
