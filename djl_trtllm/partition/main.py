@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 def main(argv: Sequence[str] | None = None) -> int:
     """Partition one model; 0 well, 1 a failure, whose reason is the last line, 2 wrong arguments.
 
-    Nothing on stdout begins with `ERROR `: DJL 0.31 and later take that for a failure, whatever the status is.
+    Nothing on stdout begins with `ERROR `: DJL 0.32 and later take that for a failure, whatever the status is.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     job = Job.parse(arguments)
