@@ -17,8 +17,8 @@ from djl_trtllm.errors import CompileError
 MOST_TOKENS = 512
 """Tokens of all texts together: a forward pass over each is what measuring costs."""
 
-SHARE = 32
-"""Tokens that a text may always have; texts share `MOST_TOKENS` evenly where that gives them more."""
+SHORTEST_CUT, LONGEST = 32, 128
+"""Texts share `MOST_TOKENS` evenly, within these: the logits of a text are [tokens, vocabulary] floats at once."""
 
 _LINES = 256
 _SHORTEST = 2
@@ -66,7 +66,7 @@ def token_ids(samples: Sequence[str], tokenizer: Any) -> list[list[int]]:
     `tokenizer` is a `tokenizers.Tokenizer`. Raises `CompileError` where no text has two tokens.
     """
     found: list[list[int]] = []
-    share, left = max(SHARE, MOST_TOKENS // len(samples)), MOST_TOKENS
+    share, left = min(max(SHORTEST_CUT, MOST_TOKENS // len(samples)), LONGEST), MOST_TOKENS
     for row in tokenizer.encode_batch(list(samples)):
         ids = row.ids[: min(share, left)]
         if len(ids) >= _SHORTEST:

@@ -36,12 +36,12 @@ def test_lines_of_the_users_file_fill_the_cap_and_no_more(tmp_path: Path, tokeni
     samples = quality_texts.texts(str(file))
     assert samples[0].startswith("Line 0")
     ids = quality_texts.token_ids(samples, tokenizer)
-    assert [len(row) for row in ids] == [quality_texts.SHARE] * (
-        quality_texts.MOST_TOKENS // quality_texts.SHARE
+    assert [len(row) for row in ids] == [quality_texts.SHORTEST_CUT] * (
+        quality_texts.MOST_TOKENS // quality_texts.SHORTEST_CUT
     )
     file.write_text("One long line. " * 500)
     (row,) = quality_texts.token_ids(quality_texts.texts(str(file)), tokenizer)
-    assert len(row) == quality_texts.MOST_TOKENS
+    assert len(row) == quality_texts.LONGEST
 
 
 def test_what_is_too_short_is_refused(tmp_path: Path) -> None:
