@@ -129,7 +129,7 @@ def _compiling(checkpoint: Checkpoint, parameters: int, dtype: str, options: Opt
         host_bytes=int(_LIBRARIES + parameters * built_in * _PEAK.get(options.quantize or "", 2.2)),
         disk_bytes=compiler.disk_needed(checkpoint, dtype, options.quantize),
         seconds=Span(
-            math.floor(8 + 1.5e-8 * parameters * cost),
+            math.floor(8 + 6e-9 * parameters * cost),
             math.ceil(120 + 3e-7 * parameters * cost),
             _WHY,
         ),
