@@ -1,0 +1,60 @@
+"""docs/cli.md is what the parsers say, and its examples work."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from djl_trtllm.cli import docs
+from tests.support import tiny
+from tests.support.model_dirs import tiny_model
+from tests.support.snippets import ROOT, snippets
+
+SCRIPTS = [snippet.text for snippet in snippets("docs/cli.md") if snippet.kind == "sh"]
+
+
+def test_the_page_is_current() -> None:
+    assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == docs.as_markdown(), (
+        "docs/cli.md is not what the parsers say; run: python -m djl_trtllm.cli.docs > docs/cli.md"
+    )
+
+
+@pytest.mark.compile
+def test_the_examples_run(tmp_path: Path) -> None:
+    # A cache of its own, so that what comes nearest is known.
+    built = tiny.compiled("llama")
+    shutil.copytree(built, tmp_path / "cache" / "artifacts" / built.name)
+    tiny_model(tmp_path / "my-model", "llama", cache_dir="")
+    environ = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "OPTION_CACHE_DIR": str(tmp_path / "cache"),
+        "BASH_ENV": "",
+    }
+    ran = subprocess.run(
+        ["bash", "-euxo", "pipefail", "-c", "\n".join(SCRIPTS)],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    for said in (
+        "found compiled: llama ",
+        "A start here would be a hit: ",
+        "- option dtype is fp16 and was fp32\n",
+        "output     compiled\n",
+        "whole    ",
+        "Made from these files\n",
+        " compiled model",
+        " stay in ",
+        "quantize",
+    ):
+        assert said in ran.stdout, ran.stdout + ran.stderr
+    assert (tmp_path / "compiled" / "openvino_model.bin").is_file()
