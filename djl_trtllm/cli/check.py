@@ -92,7 +92,9 @@ def _show_findings(shown: Console, found: Examination, *, problems_only: bool) -
     for finding in found.findings:
         word = finding.outcome.value
         if not problems_only or word == "problem":
-            shown.line(f"{word}: {finding.check}: {finding}", _LOOKS[word])
+            shown.line(f"{word}: {finding.check}: {finding.text}", _LOOKS[word])
+            if finding.fix:
+                shown.line(f"    {finding.fix}")
     problems = sum(finding.outcome.value == "problem" for finding in found.findings)
     if problems:
         count = f"{problems} problem{'s' if problems > 1 else ''}"

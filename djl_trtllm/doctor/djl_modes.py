@@ -60,7 +60,7 @@ def _conversion(subject: Subject) -> Iterator[Finding]:
 
 def _script(subject: Subject, era: Era, cause: str, otherwise: str) -> Iterator[Finding]:
     file = subject.root / PARTITION
-    way_out = f"Put this project's script there (docker/), or {otherwise}."
+    way_out = f"Put this project's script there (docker/lmi/), or {otherwise}."
     if not file.is_file():
         yield from _told(
             subject,

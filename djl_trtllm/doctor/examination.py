@@ -107,9 +107,7 @@ def examine(question: Question) -> Examination:
         runtime=_or("", lambda: subject.runtime_name),
         ranks=_or(1, lambda: subject.ranks),
         findings=ordered,
-        options={
-            name: (shown(name, value), source) for name, value, source in explain.effective(subject.options)
-        },
+        options=_or({}, lambda: _options(subject)),
         limits=_or({}, lambda: memory.limits(subject)),
         arguments=_or({}, lambda: _arguments(subject)),
     )
@@ -157,6 +155,10 @@ def _or(instead: T, look: Callable[[], T]) -> T:
         return look()
     except Exception:
         return instead
+
+
+def _options(subject: Subject) -> Mapping[str, tuple[str, str]]:
+    return {name: (shown(name, value), source) for name, value, source in explain.effective(subject.options)}
 
 
 def _arguments(subject: Subject) -> Mapping[str, object]:

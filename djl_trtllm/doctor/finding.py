@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from djl_trtllm.errors import LoadError
 from djl_trtllm.options.secrets import clean
 
-_SENTENCE_END = re.compile(r"(?<=[.:)\"'])\s+(?=[A-Z])")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 
 
 class Outcome(enum.Enum):

@@ -35,7 +35,7 @@ def examine(subject: Subject) -> Iterator[Finding]:
             "Save it as UTF-8 without BOM.",
         )
     lines: dict[str, tuple[int, str]] = {}
-    found = 0
+    found = int(subject.text.startswith(_BOM))
     for number, key, value, raw in _pairs(subject.text):
         for finding in _of_line(number, key, value, raw, lines):
             found += 1

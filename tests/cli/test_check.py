@@ -49,9 +49,8 @@ def test_what_a_model_directory_comes_to(
     assert table["max_output_len"] == ["99", "OPTION_MAX_OUTPUT_LEN"]
     assert "dtype" not in table
     notes = lines(shown.out, "note")
-    assert [line for line in notes if "max_output_len has no effect" in line] == [
-        "note: serving.properties: max_output_len has no effect in serving.properties; write option.max_output_len."
-    ]
+    told = "note: serving.properties: max_output_len has no effect in serving.properties; write option.max_output_len."
+    assert [line for line in notes if "max_output_len has no effect" in line] == [told]
     assert "note: options: foo (from serving.properties) is not an option; it has no effect." in notes
     assert any("openvino_step_tokens sets how many tokens a step has." in line for line in notes)
     assert "this model has not been compiled here before" in " ".join(notes)
@@ -76,7 +75,8 @@ def test_the_gravest_comes_first(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def test_only_problems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--problems", model(tmp_path, "option.tensor_parallel_degree=4\n")]) == 1
-    first, last = capsys.readouterr().out.splitlines()
+    first, fix, last = capsys.readouterr().out.splitlines()
+    assert fix == "    Set tensor_parallel_degree=1."
     assert first.startswith(
         "problem: runtime: tensor_parallel_degree=4 (serving.properties) needs the runtime"
     )
