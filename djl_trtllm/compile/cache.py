@@ -33,6 +33,7 @@ _SAY_EVERY = 25.0
 _NOT_HERE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ENOSPC, errno.EDQUOT)
 _Result = TypeVar("_Result")
 _uses: dict[Path, Use] = {}
+_damaged: dict[Path, tuple[int, int] | None] = {}
 _logger = logging.getLogger(__name__)
 
 
@@ -66,12 +67,18 @@ def ensure(
 
 
 def discard(model: CompiledModel, settings: CacheSettings) -> None:
-    """Remove an artifact that turned out to be damaged; a model that is not from the cache is left alone."""
-    if model.path.parent == Store(settings.root).artifacts:
-        try:
-            Store(settings.root).discard(model.path.name)
-        except OSError as error:
-            raise disk.problem(error, settings.root) from error
+    """Remove an artifact that turned out to be damaged; a model that is not from the cache is left alone.
+
+    Where it cannot be removed, this process takes it no more.
+    """
+    store = Store(settings.root)
+    if model.path.parent != store.artifacts:
+        return
+    _damaged[model.path] = store.stamp(model.path.name)
+    try:
+        store.discard(model.path.name)
+    except OSError as error:
+        _logger.warning("the damaged model %s cannot be removed: %s", model.path, error.strerror)
 
 
 class _Leader:
@@ -183,9 +190,12 @@ class _Leader:
 
     def _found(self) -> Manifest | None:
         """Return the manifest of the artifact if it is there, which is in use from then on."""
-        if not self._store.artifact(self._name).is_dir():
+        path = self._store.artifact(self._name)
+        if not path.is_dir():
             return None
         self._hold()
+        if path in _damaged and _damaged[path] == self._store.stamp(self._name):
+            return None
         return self._store.find(self._name)
 
     def _hold(self) -> None:
@@ -257,6 +267,8 @@ class _Leader:
     def _why_not(self) -> str:
         if self._settings.mode != "use":
             return f"option.cache={self._settings.mode}"
+        if self._store.artifact(self._name) in _damaged:
+            return "what was compiled from the same inputs was found damaged"
         if problem := self._store.problem(self._name):
             return f"what was compiled from the same inputs cannot be used: {problem}"
         model_id = self._recipe.options.get("model_id", ("", ""))[0]

@@ -134,10 +134,13 @@ class Store:
 
     def discard(self, key: str) -> None:
         """Remove an artifact: out of sight by one rename first, so that nobody ever sees half of it."""
+        if not self.artifact(key).is_dir():
+            return
+        self._building.mkdir(mode=0o755, exist_ok=True)
+        away = self._building / f"{key}.{os.getpid()}.{secrets.token_hex(4)}"
         with suppress(FileNotFoundError):
-            away = self._building / f"{key}.{os.getpid()}.{secrets.token_hex(4)}"
             self.artifact(key).rename(away)
-            shutil.rmtree(away, ignore_errors=True)
+        shutil.rmtree(away, ignore_errors=True)
 
     def sweep(self, own: str = "", *, dry_run: bool = False) -> list[Removed]:
         """Remove private directories whose builder has died. The lock of `own` must be held, if it is given."""

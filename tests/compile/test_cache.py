@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 import logging
 import os
 import resource
@@ -126,6 +127,41 @@ def test_a_flipped_bit_in_a_big_file_is_found_by_verify_and_discarded(tmp_path: 
         manifest.verify(model.path)
     cache.discard(model, CacheSettings(tmp_path))
     assert not compiled(tmp_path).hit
+
+
+def test_discard_needs_no_more_than_the_artifact(tmp_path: Path) -> None:
+    model = compiled(tmp_path)
+    (tmp_path / "building").rmdir()
+    cache.discard(model, CacheSettings(tmp_path))
+    assert not model.path.exists()
+    cache.discard(model, CacheSettings(tmp_path))
+
+
+def test_what_is_damaged_on_a_read_only_disk_is_not_taken_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    root = tmp_path / "cache"
+    model = compiled(root)
+    prepare = Store.prepare
+
+    def read_only(store: Store, *arguments: str) -> None:
+        if store.root == root:
+            raise OSError(errno.EROFS, "Read-only file system")
+        prepare(store)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path))
+        patch.setattr(Store, "prepare", read_only)
+        patch.setattr(Store, "discard", read_only)
+        cache.discard(model, CacheSettings(root))
+        elsewhere = compiled(root)
+    assert "cannot be removed: Read-only file system" in caplog.text
+    assert not elsewhere.path.is_relative_to(root)
+    again = compiled(root)
+    assert (again.path, again.hit) == (model.path, False)
+    assert "what was compiled from the same inputs was found damaged" in caplog.text
+    assert compiled(root).hit
 
 
 def test_discard_touches_nothing_outside_the_cache(tmp_path: Path) -> None:
