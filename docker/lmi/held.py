@@ -15,9 +15,11 @@ from pathlib import Path
 try:
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.utils import canonicalize_name
+    from packaging.version import InvalidVersion, Version
 except ImportError:  # pip always has it
     from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
     from pip._vendor.packaging.utils import canonicalize_name
+    from pip._vendor.packaging.version import InvalidVersion, Version
 
 MAY_RISE = {"blake3", "filelock", "huggingface-hub", "jinja2", "markupsafe", "msgspec"}
 OURS = "djl-trtllm"
@@ -27,12 +29,22 @@ def constraints(installed: Iterable[Distribution]) -> list[str]:
     """Return a line for every package that is installed, ours excepted."""
     found = _by_name(installed)
     found.pop(OURS, None)
+    # What a distribution's own packages have for a version is sometimes none to pip.
+    found = {name: dist for name, dist in found.items() if _is_version(dist.version)}
     lines = [f"{name}=={dist.version}" for name, dist in found.items() if name not in MAY_RISE]
     for name in sorted(MAY_RISE & found.keys()):
         asked = {str(spec) for dist in found.values() for spec in _asked(dist, name)}
         asked.add(f">={found[name].version}")
         lines.append(f"{name}{','.join(sorted(asked))}")
     return sorted(lines)
+
+
+def _is_version(text: str) -> bool:
+    try:
+        Version(text)
+    except (InvalidVersion, TypeError):
+        return False
+    return True
 
 
 def _asked(dist: Distribution, name: str) -> Iterable[str]:

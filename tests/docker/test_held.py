@@ -20,6 +20,7 @@ CONTAINER = {
     "Huggingface_Hub": ("0.23.5", []),
     "filelock": ("3.12.0", []),
     "djl-trtllm": ("0.0.9", []),
+    "python-apt": ("2.4.0-ubuntu-3build1", []),
 }
 
 

@@ -202,6 +202,29 @@ def test_ranks_that_end_well(tmp_path, monkeypatch) -> None:
     assert partition(tmp_path, "--pipeline_parallel_degree", "2")[0] == 0
 
 
+SLEEPS = """
+import sys
+from djl_trtllm.partition import main
+from djl_trtllm.ranks import launch
+
+launch.command = lambda module, arguments, count: ["sh", "-c", "echo $$; exec sleep 600"]
+sys.exit(main.main(sys.argv[1:]))
+"""
+
+
+def test_ranks_end_when_the_script_is_killed(tmp_path) -> None:
+    places = ["--properties_dir", str(tmp_path), "--trt_llm_model_repo", str(tmp_path / "made")]
+    command = [sys.executable, "-c", SLEEPS, *places, "--tensor_parallel_degree", "2"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    ranks = int(process.stdout.readline())
+    assert Path("/proc", str(ranks)).exists()
+    process.kill()
+    process.wait()
+    assert process.stdout.read() == "", "the pipe closes when the last of them has ended"
+    process.stdout.close()
+
+
 def test_the_script_says_how_it_is_called(tmp_path) -> None:
     done = subprocess.run(
         [sys.executable, str(SCRIPT), "--help"], capture_output=True, text=True, check=True, cwd=tmp_path
