@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from tests.support import start_report
 from tests.support.http_client import lmi, post, without_log_probs
 from tests.support.model_dirs import tiny_model
 from tests.support.server import serve
@@ -28,4 +30,21 @@ def test_the_same_answers_with_and_without_a_rolling_batch(djl: str, tmp_path: P
             assert refused.json["code"] == 400
             assert "max_new_tokens" in refused.json["error"]
             answers[mode] = (whole.text, without_log_probs(stream.text))
+            _check_report(start_report.rows(server))
     assert answers["trtllm"] == answers["disable"]
+
+
+def _check_report(told: dict[str, str]) -> None:
+    assert re.search(r"/llama, LLaMA, 474\.8K parameters, fp32$", told["model"])
+    assert told["runtime"] == "openvino: no GPU is visible"
+    assert re.match(r"cache (hit|miss) \([0-9a-f]{12}\): ", told["artifact"])
+    assert "total 1024 (max_position_embeddings in config.json)" in told["limits"]
+    assert re.search(
+        r"\(option openvino_kv_cache=.+\): \d+ requests of 1024 tokens at once$", told["KV cache"]
+    )
+    assert re.fullmatch(r"weights [\d.]+ MiB, KV cache 64\.0 MiB, of .+, .+ free", told["memory"])
+    assert re.match(
+        r"model_loading_timeout \d+ s \(.+\), \d+ s of it used, predict_timeout", told["timeouts"]
+    )
+    assert "openvino_precision=exact (serving.properties)" in told["options"]
+    assert "openvino-genai 2026." in told["versions"]
