@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
-from djl_trtllm.cli import console
+from djl_trtllm.cli import console, model
 from djl_trtllm.cli.console import Console, Look
 
 if TYPE_CHECKING:
@@ -14,6 +14,20 @@ if TYPE_CHECKING:
     from djl_trtllm.doctor.examination import Examination
     from djl_trtllm.engines.trtllm.versions import Release
 
+DESCRIPTION = """\
+Look at a model and this machine as a start would, and name everything that is wrong at once, with the fix. Nothing is
+fetched, compiled or loaded. The exit code is 1 if a start would fail.
+"""
+WHAT = """\
+MODEL is a model directory with serving.properties, or that file; a directory with a Hugging Face checkpoint or a
+compiled model; or a hub id. Without it HF_MODEL_ID is taken from the environment, else the current directory.
+"""
+EXAMPLES = """\
+examples:
+  djl-trtllm check my-model                                here, as it is
+  djl-trtllm check my-model --option quantize=awq          with another option
+  djl-trtllm check my-model --tensorrt-llm 0.12.0 --djl 0.30.0 --ranks 4
+"""
 _LOOKS: dict[str, Look] = {"problem": "bad", "note": "warn", "ok": "good"}
 
 
@@ -22,12 +36,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "check",
         help="find what stands in the way of a start",
-        description="Look at a model directory and this machine as a start would, and name everything that is wrong at"
-        " once, with the fix. Nothing is downloaded, compiled or loaded. The exit code is 1 if a start would fail.",
+        description=f"{DESCRIPTION}\n{WHAT}\n{model.SOURCES}",
+        epilog=EXAMPLES,
     )
-    parser.add_argument(
-        "model", metavar="DIRECTORY", help="the one with serving.properties, a model, or a hub id"
-    )
+    model.add_model(parser)
     parser.add_argument("--all", action="store_true", help="show every option, not only those that are set")
     parser.add_argument("--problems", action="store_true", help="show only what would stop a start")
     parser.add_argument(
@@ -52,8 +64,9 @@ def run(args: argparse.Namespace) -> int:
     from djl_trtllm.doctor.subject import Question
 
     question = Question(
-        named=args.model,
+        named=model.directory_of(args.model) or os.environ.get("HF_MODEL_ID") or ".",
         environ=os.environ,
+        options=dict(args.option),
         release=_release(args.tensorrt_llm),
         djl=_djl(args.djl),
         ranks=args.ranks,

@@ -19,7 +19,14 @@ NAME = "model"
 
 def examine(subject: Subject) -> Iterator[Finding]:
     """Say where it is, and everything that stands against it."""
-    place = subject.place
+    place, directory = subject.place, subject.directory
+    inside = directory is not None and (directory / files.CONFIG).is_file()
+    if inside and subject.options.source_of("model_id") == "HF_MODEL_ID":
+        yield note(
+            NAME,
+            f"HF_MODEL_ID={shown(subject.options.model_id)} names another model than the one that is in {directory}.",
+            "Unset the variable, or set option.model_id.",
+        )
     yield from _elsewhere(subject)
     if place.unexpected:
         yield note(NAME, f"This could not be checked: {place.unexpected}")

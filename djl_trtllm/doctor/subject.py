@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from djl_trtllm.engines.trtllm.versions import Release
 
 FILE = "serving.properties"
+FLAG = "--option"
 BROUGHT = "config.pbtxt"
 """The file in which a model brings option values of its own."""
 _KEY = re.compile(r"(?:option\.)?([A-Za-z_][\w.-]*)[= ]")
@@ -43,7 +44,8 @@ class Question:
     """What was asked: a directory, a hub id or an address, and what is to be assumed of the machine.
 
     `release` is another TensorRT-LLM than the one installed, on GPUs that are not looked at; `djl` another DJL-Serving;
-    `ranks` how many would be started, where that is not what the options say. `quick` leaves weights unread.
+    `ranks` how many would be started, where that is not what the options say. `options` are those of the command line,
+    with or without the prefix; nothing is stronger. `quick` leaves weights unread.
     """
 
     named: str
@@ -51,6 +53,7 @@ class Question:
     release: Release | None = None
     djl: DjlVersion | None = None
     ranks: int | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
     quick: bool = False
     root: Path = Path("/")
 
@@ -94,10 +97,11 @@ class Subject:
         return self.question.djl or djl_version.installed(self.root)
 
     def given(self, name: str, variable: str | None = None) -> str:
-        """Return a property as DJL sees it: `name` of serving.properties, else of OPTION_*, else of a variable."""
+        """Return a property as DJL sees it: of the command line, of serving.properties, of OPTION_*, of a variable."""
         for said in (f"option.{name}", name):
-            if value := self.pairs.get(said, "").strip():
-                return value
+            for pairs in (self.question.options, self.pairs):
+                if value := pairs.get(said, "").strip():
+                    return value
         return (self.environ.get(f"OPTION_{name.upper()}") or self.environ.get(variable or "") or "").strip()
 
     @cached_property
@@ -108,14 +112,14 @@ class Subject:
     @cached_property
     def _first(self) -> _Read:
         """The options as they are before the model brings any of its own."""
-        return _read(self.properties, self.environ, None)
+        return _read(self.properties, self.environ, self.question.options, None)
 
     @cached_property
     def _last(self) -> _Read:
         model = self.place.model
         if not isinstance(model, CompiledModel) or not model.options:
             return self._first
-        return _read(self.properties, self.environ, (BROUGHT, model.options))
+        return _read(self.properties, self.environ, self.question.options, (BROUGHT, model.options))
 
     @property
     def options(self) -> Options:
@@ -256,20 +260,24 @@ class _Read:
 def _read(
     properties: Mapping[str, object],
     environ: Mapping[str, str],
+    flags: Mapping[str, str],
     lowest: tuple[str, Mapping[str, str]] | None,
 ) -> _Read:
     """Read options, leave out what is wrong, and read again: one mistake must not hide what other checks find."""
-    passed, variables, problems = dict(properties), dict(environ), dict[str, None]()
+    passed, variables, said, problems = dict(properties), dict(environ), dict(flags), dict[str, None]()
     while True:
         try:
-            return _Read(sources.read(passed, variables, lowest=lowest), tuple(problems))
+            read = sources.read(passed, variables, lowest=lowest, highest=(FLAG, said))
+            return _Read(read, tuple(problems))
         except OptionsError as error:  # noqa: PERF203
             problems |= dict.fromkeys(error.problems)
-            if not _without(error.problems, passed, variables):
-                passed, variables, lowest = {"model_dir": passed["model_dir"]}, {}, None
+            if not _without(error.problems, passed, variables, said):
+                passed, variables, said, lowest = {"model_dir": passed["model_dir"]}, {}, {}, None
 
 
-def _without(problems: Sequence[str], passed: dict[str, object], environ: dict[str, str]) -> bool:
+def _without(
+    problems: Sequence[str], passed: dict[str, object], environ: dict[str, str], flags: dict[str, str]
+) -> bool:
     """Take out the values that problems begin with, so that the rest can be read. Whether any was there."""
     found = False
     for sentence in problems:
@@ -281,4 +289,6 @@ def _without(problems: Sequence[str], passed: dict[str, object], environ: dict[s
                 found |= passed.pop(key) is not None
             for key in [k for k in environ if k.lower() in variables]:
                 found |= environ.pop(key) is not None
+            for key in [k for k in flags if k.lower() in (name, f"option.{name}")]:
+                found |= flags.pop(key) is not None
     return found

@@ -107,6 +107,32 @@ def test_everything_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert said["limits"]["kv_cache_tokens"]["value"] > 0
 
 
+def test_an_option_of_the_command_line_wins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    directory = model(tmp_path, "option.entryPoint=djl_trtllm.handle\noption.dtype=fp64\n")
+    right = ["--option", "dtype=fp32", "--option", "option.entryPoint=djl_trtllm.handler"]
+    assert main(["check", "--json", directory, *right]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["options"]["dtype"] == {"value": "fp32", "source": "--option"}
+    assert main(["check", "--problems", directory, "--option", "max_input_len=x", *right]) == 1
+    assert "max_input_len=x (from --option) must be a whole number" in capsys.readouterr().out
+
+
+def test_what_is_looked_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = model(tmp_path, "option.entryPoint=djl_trtllm.handler\n")
+    assert main(["check", f"{directory}/serving.properties"]) == 0
+    assert directory in capsys.readouterr().out
+    monkeypatch.chdir(directory)
+    assert main(["check", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["options"]["model_id"]["source"] == "default"
+    monkeypatch.setenv("HF_MODEL_ID", "org/other")
+    assert main(["check"]) == 0
+    assert "org/other is taken for a hub id" in capsys.readouterr().out
+    assert main(["check", directory]) == 0
+    assert "HF_MODEL_ID=org/other names another model than the one that is in " in capsys.readouterr().out
+
+
 def test_every_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--all", model(tmp_path, "option.dtype=fp16\n")]) == 0
     shown = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line]
