@@ -51,7 +51,7 @@ def _elsewhere(subject: Subject) -> Iterator[Finding]:
     named = shown(place.elsewhere, 120)
     if "://" in named:
         yield note(NAME, f"{named} is fetched when the model loads; nothing of it was looked at here.")
-    elif place.snapshot is not None and place.model is not None:
+    elif place.snapshot is not None and (place.model is not None or place.refusal is not None):
         yield ok(NAME, f"{named} was fetched from the hub before, to {place.snapshot}.")
     elif place.snapshot is not None:
         yield note(

@@ -93,5 +93,6 @@ def _fetched_before(options: Options, environ: Mapping[str, str]) -> Place:
     except WouldFetch:
         return Place(None, elsewhere=named)
     except LoadError as error:
-        return Place(None, error, named, found)
+        called = type(error)(*(problem.replace(str(found), named) for problem in error.problems))
+        return Place(None, called, named, found)
     return Place(replace(model, origin=named), elsewhere=named, snapshot=found)
