@@ -53,11 +53,8 @@ class Place:
         calls = [json.loads(line) for line in self.record.read_text().splitlines()]
         return [call for call in calls if call["method"] == method]
 
-    @contextmanager
-    def serve(
-        self, djl: str = "0.34.0", faults: object = (), wait: bool = True, **options: object
-    ) -> Iterator[Server]:
-        """Start DJL's engine=MPI on a tiny llama, with 2 ranks."""
+    def model(self, **options: object) -> Path:
+        """Write a model directory of a tiny llama on 2 ranks."""
         self.loads += 1
         model = self.root / f"model-{self.loads}"
         model.mkdir(parents=True)
@@ -74,10 +71,22 @@ class Place:
             **options,
         }
         (model / "serving.properties").write_text(properties(**values))
-        environment = {
+        return model
+
+    def environment(self, faults: object = ()) -> dict[str, str]:
+        """What makes a process find the stand-in and the GPUs."""
+        return {
             **stand_in.environment(ROW, gpu=GPU, log=str(self.record), step=STEP, faults=faults),
             **cuda_stub.environment(RANKS),
         }
+
+    @contextmanager
+    def serve(
+        self, djl: str = "0.34.0", faults: object = (), wait: bool = True, **options: object
+    ) -> Iterator[Server]:
+        """Start DJL's engine=MPI on a tiny llama, with 2 ranks."""
+        model = self.model(**options)
+        environment = self.environment(faults)
         more = {"chunked_read_timeout": 3}
         with serve(model, engine="MPI", djl=djl, env=environment, options=more, wait=wait) as server:
             yield server
