@@ -54,7 +54,7 @@ class Boto:
                 Bucket=place.bucket, Prefix=prefix
             ):
                 found += (
-                    Object(item["Key"][len(prefix) :], item["Size"], str(item["ETag"]).strip('"'))
+                    Object(item["Key"][len(prefix) :], item["Size"], str(item.get("ETag", "")).strip('"'))
                     for item in page.get("Contents", ())
                     if not item["Key"].endswith("/")
                 )
@@ -102,13 +102,22 @@ class Boto:
         """Upload files; large ones go in parts."""
         for name, file in files.items():
             with self._telling(place / name):
-                self._s3.upload_file(str(file), place.bucket, place.key(name))
+                self._upload(str(file), place.bucket, place.key(name))
             done(file.stat().st_size)
 
     def remove(self, place: Address) -> None:
         """Remove one object."""
         with self._telling(place):
             self._s3.delete_object(Bucket=place.bucket, Key=place.prefix)
+
+    def _upload(self, file: str, bucket: str, key: str) -> None:
+        from boto3.s3.transfer import TransferConfig
+
+        try:
+            self._s3.upload_file(file, bucket, key)
+        except RuntimeError:
+            # Python refuses new work in pools once the main thread has ended, whatever other threads still do.
+            self._s3.upload_file(file, bucket, key, Config=TransferConfig(use_threads=False))
 
     def _piece_of(self, place: Address, partial: Partial, number: int) -> int:
         """Fetch one piece; return its size in bytes. The SDK does not retry what breaks off in the middle."""

@@ -178,6 +178,24 @@ def test_objects_are_stored_read_and_removed(s3_server: s3.S3, client: Boto, tmp
         client.read(place / "k/a")
 
 
+def test_files_are_stored_while_the_process_ends(
+    s3_server: s3.S3, client: Boto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread may still run then, and pools take nothing any more."""
+    place = parse(s3_server.bucket("boto-ends"))
+    real = client._s3.upload_file
+
+    def upload(*words: str, Config: Any = None) -> None:  # noqa: N803
+        if Config is None or Config.use_threads:
+            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+        real(*words, Config=Config)
+
+    monkeypatch.setattr(client._s3, "upload_file", upload)
+    (tmp_path / "a").write_bytes(BIG)
+    client.store(place, {"a": tmp_path / "a"}, lambda count: None)
+    assert s3_server.content("boto-ends", "a") == BIG
+
+
 def test_nothing_there(s3_server: s3.S3, client: Boto, tmp_path: Path) -> None:
     s3_server.bucket("boto-empty", {"m/a": b""})
     with pytest.raises(errors.Missing, match="nothing below s3://boto-empty/x/"):
