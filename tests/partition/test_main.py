@@ -49,6 +49,17 @@ def engines(directory: Path, row: str, **values: Any) -> Path:
     return directory
 
 
+CONTAINERS = {
+    "0.27": "0.8.0",
+    "0.28": "0.9.0",
+    "0.29": "0.11.0",
+    "0.30": "0.12.0",
+    "0.32": "0.12.0",
+    "0.33": "0.21~",
+}
+"""The TensorRT-LLM of LMI's containers."""
+
+
 def partition(tmp_path: Path, *more: str, **options: object) -> tuple[int, Path]:
     """Run the script as DJL does; its status, and the repository."""
     pairs = {"engine": "MPI", **{f"option.{name}": str(value) for name, value in options.items()}}
@@ -79,12 +90,20 @@ def answers(served: Service) -> None:
     assert json.loads(answer.text)["generated_text"] == expected
 
 
-@pytest.mark.parametrize(("row", "versions"), [("0.12.0", BY_DIRECTORIES), ("0.21~", BY_CONFIG)])
-def test_what_is_made_is_taken_by_djl_and_served(tmp_path, capsys, row, versions) -> None:
+@pytest.mark.parametrize(
+    "djl",
+    # TensorRT-LLM 0.8 is opened with torch, whose import takes seconds.
+    [pytest.param(djl, marks=pytest.mark.long) if djl == "0.27" else djl for djl in CONTAINERS],
+)
+def test_what_is_made_is_taken_by_djl_and_served(tmp_path, capsys, djl) -> None:
+    row, versions = CONTAINERS[djl], BY_DIRECTORIES if djl in BY_DIRECTORIES else BY_CONFIG
     model = engines(tmp_path / "model", row)
+    degrees = [] if djl in ("0.27", "0.28") else ["--pipeline_parallel_degree", "1"]
     kept = {"runtime": "trtllm", "kv_cache_free_gpu_mem_fraction": 0.5}
     with installed(row):
-        status, repository = partition(tmp_path, "--model_path", str(model), model_id="gone", **kept)
+        status, repository = partition(
+            tmp_path, *degrees, "--model_path", str(model), model_id="gone", **kept
+        )
         output = capsys.readouterr()
         assert (status, output.err) == (0, "")
         assert not output.out.startswith("ERROR ")
