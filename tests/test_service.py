@@ -135,6 +135,9 @@ def test_a_report_that_cannot_be_made_fails_no_load(runtime, options, caplog, mo
     served.close()
     assert "ZeroDivisionError" in caplog.text
     assert not any(line.strip().startswith("memory") for line in report_in(caplog.messages))
+    monkeypatch.setattr(registry, "reason", broken)
+    load(options).close()
+    assert re.match(r"ready after .* s; there is no report: TypeError at ", caplog.messages[-1])
 
 
 def test_a_build_that_cannot_be_done_in_time_is_announced(runtime, options, caplog):

@@ -61,11 +61,11 @@ _RUNTIMES: Mapping[str, Callable[[], Runtime]] = {
 
 
 _LIBRARIES: Mapping[str, Sequence[str]] = {
-    "trtllm": ("tensorrt_llm", "tensorrt", "tokenizers"),
-    "trtllm-pytorch": ("tensorrt_llm", "torch", "tokenizers"),
+    "trtllm": ("tensorrt", "tokenizers"),
+    "trtllm-pytorch": ("torch", "tokenizers"),
     "openvino": ("openvino", "openvino-genai", "tokenizers"),
 }
-"""The packages that run a model, by runtime."""
+"""The packages that run a model, by runtime; TensorRT-LLM itself tells its release in several ways."""
 
 
 def choose(options: Options, team_size: int) -> Runtime:
@@ -101,6 +101,8 @@ def libraries(name: str) -> Mapping[str, str]:
     from importlib import metadata
 
     found = {}
+    if name != "openvino" and (release := Machine.here().release) is not None:
+        found["tensorrt_llm"] = str(release)
     for package in _LIBRARIES.get(name, ()):
         with suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)

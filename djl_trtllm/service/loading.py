@@ -32,6 +32,7 @@ from djl_trtllm.service.budget import Budget
 from djl_trtllm.service.following import Following
 from djl_trtllm.service.report import lines
 from djl_trtllm.service.served import Service
+from djl_trtllm.telemetry import logs
 from djl_trtllm.text.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
@@ -146,18 +147,24 @@ class _Loading:
         model, source = self._model, self._source
         if model is None or source is None:
             return
-        told = start.report(
-            self._runtime,
-            self._options,
-            self._team.size,
-            source,
-            model,
-            self._expected,
-            service.limits,
-            explain.notes(self._options, self._runtime.name),
-            time.monotonic() - self._started,
-        )
-        for line in lines(told):
+        seconds = time.monotonic() - self._started
+        try:
+            told = start.report(
+                self._runtime,
+                self._options,
+                self._team.size,
+                source,
+                model,
+                self._expected,
+                service.limits,
+                explain.notes(self._options, self._runtime.name),
+                seconds,
+            )
+            block = lines(told)
+        except Exception as error:  # a model that is loaded is served, whatever can be said of it
+            log.info("ready after %.1f s; there is no report: %s", seconds, logs.describe(error))
+            return
+        for line in block:
             log.info("%s", line)
 
     def _retries(self) -> bool:

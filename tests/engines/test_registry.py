@@ -208,3 +208,18 @@ def test_how_many_ranks_a_model_has(
 ) -> None:
     on(monkeypatch, "0.12.0", *[A100] * gpus)
     assert registry.ranks_of(options(**values)) == ranks
+
+
+def test_the_reason_is_that_of_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert registry.reason(options()) == "no GPU is visible"
+    assert registry.reason(options(runtime="openvino")) == "option runtime names it"
+    on(monkeypatch, "0.12.0", A100)
+    assert registry.reason(options()).endswith("and TensorRT-LLM 0.12.0 are here")
+
+
+def test_versions_are_of_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(registry.libraries("openvino")) == ["openvino", "openvino-genai", "tokenizers"]
+    on(monkeypatch, "0.12.0", A100)
+    found = registry.libraries("trtllm")
+    assert found["tensorrt_llm"] == "0.12.0"
+    assert "tensorrt" not in found, "it is not installed here"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -12,6 +13,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
+from tests.support import start_report
 from tests.support.http_client import lmi, post
 from tests.support.mpi_jobs import Place, expected_text, gone, ranks_of, wait_for
 from tests.support.server import Server
@@ -72,6 +74,19 @@ def test_each_rank_compiles_its_own_shard_once(compiled: Place, server: Server) 
     assert compiled.building() == []
     assert compiled.calls("from_hugging_face") == [], "the second load is a hit"
     assert "cache hit" in server.log_text()
+
+
+def test_rank_0_alone_says_what_the_start_came_to(server: Server) -> None:
+    told = start_report.rows(server)
+    assert server.log_text().count("djl_trtllm   versions ") == 1
+    assert re.fullmatch(
+        r"trtllm on 2 ranks: 2 GPUs \(NVIDIA A100.+\) and TensorRT-LLM \S+ are here", told["runtime"]
+    )
+    assert told["model"].endswith("/llama, LLaMA, 474.8K parameters, fp16")
+    assert "input 256 (option max_input_len)" in told["limits"]
+    assert re.search(r"of 40\.0 GiB on each GPU, 39\.0 GiB free$", told["memory"])
+    assert "rank_timeout " in told["timeouts"]
+    assert "tensorrt_llm " in told["versions"]
 
 
 def test_64_streams_have_the_expected_text(server: Server) -> None:

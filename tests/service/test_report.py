@@ -136,7 +136,7 @@ def test_notes_are_one_line_each() -> None:
     ("changes", "secret"),
     [
         ({"origin": "https://me:hunter2@host/m"}, "hunter2"),
-        ({"options": options(cache_remote="s3://b/p?X-Amz-Signature=0123abcd")}, "0123abcd"),
+        ({"options": options(calib_dataset="https://b/p?X-Amz-Signature=0123abcd")}, "0123abcd"),
         ({"options": options(model_id="hf_abcdefghijklmnop/name")}, "hf_abcdefghijklmnop"),
         ({"notes": ("token=s3cr3t is not an option.",)}, "s3cr3t"),
         ({"artifact": "fetched from s3://AKIAIOSFODNN7EXAMPLE:key@b/x"}, "AKIAIOSFODNN7EXAMPLE"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from djl_trtllm.compile import manifest
+from djl_trtllm.compile import manifest, quality
 from djl_trtllm.compile.manifest import Manifest
 from djl_trtllm.compile.quality import Quality
 from djl_trtllm.core import Checkpoint, CompiledModel
@@ -41,11 +41,11 @@ def checkpoint(model_type: str = "qwen2") -> Checkpoint:
     return Checkpoint(Path("/models/m"), model_type, {}, "owner/name")
 
 
-def artifact(path: Path, quality: dict[str, object] | None = None) -> Path:
+def artifact(path: Path, compared: dict[str, object] | None = None) -> Path:
     path.mkdir()
     (path / "weights.bin").write_bytes(b"w")
     files = manifest.survey(path)
-    manifest.write(path, Manifest(KEY, {}, files, {}, {}, quality))
+    manifest.write(path, Manifest(KEY, {}, files, {}, {}, compared))
     return path
 
 
@@ -63,9 +63,9 @@ def test_a_hit_and_a_miss(tmp_path: Path) -> None:
 def test_a_quantised_model_says_how_it_compares(tmp_path: Path) -> None:
     found = Quality(agreement=0.97, perplexity=10.0, reference_perplexity=9.5, tokens=504)
     path = artifact(tmp_path / KEY, found.content())
-    assert told(checkpoint(), CompiledModel(path, "m")).quality == (
-        "next-token agreement 0.970 over 504 tokens, perplexity 10 against 9.5 unquantised"
-    )
+    said = told(checkpoint(), CompiledModel(path, "m")).quality
+    assert said == quality.line(found.content())
+    assert "over 504 tokens" in said
     (path / manifest.NAME).write_text("{")
     assert told(checkpoint(), CompiledModel(path, "m")).quality == ""
 
