@@ -142,7 +142,14 @@ def _indexed_shards(path: Path, origin: str) -> Sequence[str]:
         raise ModelNotFound(
             f"{WEIGHTS_INDEX} of {origin} has no weight_map. Copy or download the model again."
         )
-    return sorted({str(name) for name in weight_map.values()})
+    names = sorted({str(name) for name in weight_map.values()})
+    elsewhere = [name for name in names if "/" in name or not name.endswith(".safetensors")]
+    if elsewhere:
+        raise UnsupportedModel(
+            f"{WEIGHTS_INDEX} of {origin} names what is no .safetensors file beside it: {_some(elsewhere)}."
+            " Save the model with transformers' save_pretrained."
+        )
+    return names
 
 
 def _header_problem(file: Path) -> str | None:

@@ -18,6 +18,7 @@ import logging
 import os
 import re
 import shutil
+import stat
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -59,7 +60,8 @@ class Mirror:
         OSError for the disk, `ModelNotFound` where it has no room, and what `choose` raises.
         """
         with suppress(FileExistsError):
-            self._home.mkdir(parents=True)
+            self._home.mkdir(mode=0o755, parents=True)
+        _check_owner(self._home)
         with self._alone(progress):
             try:
                 listed = client.listing(self._address)
@@ -196,6 +198,16 @@ def problem(error: OSError, root: Path) -> ModelNotFound:
         f"Models from S3 cannot be kept in {root}: {error.strerror or type(error).__name__}."
         " Set option.cache_dir to a directory that can be written and has room."
     )
+
+
+def _check_owner(home: Path) -> None:
+    """Refuse what others may have filled: a model can bring engines, and code where that is trusted."""
+    status, mine = home.stat(), os.geteuid()
+    if status.st_mode & stat.S_IWOTH or (mine and status.st_uid not in (0, mine)):
+        raise ModelNotFound(
+            f"{home} is not used, because others than user {mine} can write to it."
+            " Remove it, or set option.cache_dir to a directory of your own."
+        )
 
 
 def _digest(*parts: str) -> str:

@@ -71,6 +71,14 @@ def test_pickles_beside_safetensors_are_ignored(tmp_path: Path) -> None:
     assert all(path.suffix != ".bin" for path in checkpoint.build_files(read(tmp_path)))
 
 
+@pytest.mark.parametrize("name", ["../outside.safetensors", "/etc/x.safetensors", "model.bin"])
+def test_an_index_that_names_files_elsewhere(tmp_path: Path, name: str) -> None:
+    write(tmp_path)
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"w": name}}))
+    with pytest.raises(UnsupportedModel, match="beside it"):
+        checkpoint.check_weights(checkpoint.read(tmp_path, "the model"), allow_pickle=True)
+
+
 def test_missing_shards_are_counted(tmp_path: Path) -> None:
     write(tmp_path)
     names = [f"model-0000{n}-of-00006.safetensors" for n in range(1, 7)]

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from djl_trtllm.errors import ModelNotFound
+from djl_trtllm.model import mirror
+from djl_trtllm.model.lease import Lease
 from djl_trtllm.model.mirror import Mirror
 from djl_trtllm.options import places
 from djl_trtllm.s3.address import Address
@@ -204,6 +206,23 @@ def test_two_uses_of_one_address_are_apart(store: Store, tmp_path: Path) -> None
     assert follow(store, tmp_path).parent != follow(store, tmp_path, "tokenizer").parent
 
 
+def test_a_directory_that_others_can_fill_is_refused(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = follow(store, tmp_path)
+    found.parent.chmod(0o777)
+    with pytest.raises(ModelNotFound, match=r"others than user .*option\.cache_dir"):
+        follow(store, tmp_path)
+    found.parent.chmod(0o755)
+    foreign = os.stat_result((0o40755, 0, 0, 0, 12345, 0, 0, 0, 0, 0))
+    monkeypatch.setattr(Path, "stat", lambda path, **how: foreign)
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    with pytest.raises(ModelNotFound, match="others than user 54321"):
+        mirror._check_owner(found.parent)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    mirror._check_owner(found.parent)
+
+
 def test_what_does_not_fit(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "free_bytes", lambda path: 10)
     with pytest.raises(ModelNotFound, match=r"Downloading s3://models/llama needs .*option\.cache_dir"):
@@ -214,9 +233,6 @@ def test_what_does_not_fit(store: Store, tmp_path: Path, monkeypatch: pytest.Mon
 def test_processes_do_not_fetch_at_once(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from djl_trtllm.model import mirror
-    from djl_trtllm.model.lease import Lease
-
     follow(store, tmp_path)
     (home,) = tmp_path.iterdir()
     other = Lease(home / "lock")
