@@ -66,7 +66,8 @@ def _stage(parent: Path, prefix: str) -> Iterator[Path]:
     stage.mkdir()
     held = os.open(stage, os.O_RDONLY)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX)
+        with suppress(OSError):  # a disk without locks: then nobody else removes it either
+            fcntl.flock(held, fcntl.LOCK_EX)
         yield stage
     finally:
         shutil.rmtree(stage, ignore_errors=True)

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.contract import tensorrt_llm_stand_in as stand_in
 from tests.support import cuda_stub, loop
 from tests.support.lmi_repositories import BY_DIRECTORIES, valid_for
@@ -49,8 +51,11 @@ def test_two_ranks(tmp_path) -> None:
     made = {file.name for file in (tmp_path / "made" / "tensorrt_llm" / "1").iterdir()}
     assert {"rank0.engine", "rank1.engine", "config.json"} <= made
 
+
+@pytest.mark.long
+def test_what_fails_on_every_rank_is_said_once_at_the_end(tmp_path) -> None:
     failed = partition(tmp_path, tmp_path / "no")
     assert failed.returncode == 1
     assert failed.stderr.splitlines()[-1].startswith("error: ")
     assert "there is no such directory" in failed.stderr.splitlines()[-1]
-    assert valid_for(tmp_path / "made") == BY_DIRECTORIES
+    assert valid_for(tmp_path / "made") == ()
