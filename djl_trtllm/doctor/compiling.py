@@ -129,8 +129,16 @@ def examine_time(subject: Subject) -> Iterator[Finding]:
     estimate, checkpoint = subject.estimate, subject.checkpoint
     if estimate is None:
         return
-    budget = Budget(subject.options, subject.ranks, time.monotonic())
-    source = subject.options.source_of(budget.name)
+    options = subject.options
+    budget = Budget(options, subject.ranks, time.monotonic())
+    if subject.ranks > 1 and options.rank_timeout >= options.model_loading_timeout:
+        yield note(
+            TIME,
+            f"rank_timeout={options.rank_timeout} is not below model_loading_timeout={options.model_loading_timeout}:"
+            " DJL ends a load that hangs before the ranks can say which of them it was.",
+            f"Set option.rank_timeout={max(options.model_loading_timeout - 30, 1)}, or leave it out.",
+        )
+    source = options.source_of(budget.name)
     limit = f"{budget.name}={budget.seconds:g} (from {source})"
     if estimate.compiling is None or checkpoint is None or subject.hit is not None:
         span = f"{duration(estimate.loading.low)} to {duration(estimate.loading.high)}"
@@ -144,7 +152,11 @@ def examine_time(subject: Subject) -> Iterator[Finding]:
             yield ok(TIME, f"Loading takes about {span}, and {limit} is the limit.")
         return
     expected, warnings = budget.lines(checkpoint.origin, estimate)
-    yield ok(TIME, f"{_sentence(expected or '')}; {limit} is the limit.")
+    text = f"{_sentence(expected or '')}; {limit} is the limit."
+    if not warnings and estimate.compiling.seconds.high + estimate.loading.high > budget.seconds:
+        yield note(TIME, text, f"It may not be enough. {budget.advice}")
+    else:
+        yield ok(TIME, text)
     for warning in warnings:
         grave = budget.name in warning or estimate.compiling.host_bytes > host_memory().total
         yield problem(TIME, warning) if grave else note(TIME, warning)

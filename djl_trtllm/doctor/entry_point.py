@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ast
-import sys
 from collections.abc import Iterator
-from importlib.machinery import PathFinder
 from pathlib import Path
 
+from djl_trtllm.doctor import python_file
 from djl_trtllm.doctor.finding import Finding, note, ok, problem
 from djl_trtllm.doctor.subject import Subject
 from djl_trtllm.options.nearest import shown
@@ -48,7 +46,7 @@ def _named(name: str, directory: Path | None) -> Finding:
         if file.is_file():
             return _of_file(said, file)
         return problem(NAME, f"{said} is no file of the model directory.", _SET)
-    module = _module(name, directory)
+    module = python_file.module(name, directory)
     if module is None:
         return problem(
             NAME,
@@ -58,45 +56,19 @@ def _named(name: str, directory: Path | None) -> Finding:
     return _of_file(said, module)
 
 
-def _module(name: str, directory: Path | None) -> Path | None:
-    """Find the file of a module without running any of it."""
-    places: list[str] | None = [*([str(directory)] if directory else []), *sys.path]
-    spec = None
-    parts = name.split(".")
-    for depth in range(1, len(parts) + 1):
-        spec = PathFinder.find_spec(".".join(parts[:depth]), places)
-        if spec is None:
-            return None
-        places = list(spec.submodule_search_locations or ())
-    return Path(spec.origin) if spec is not None and spec.origin else None
-
-
 def _of_file(said: str, file: Path) -> Finding:
     try:
-        tree = ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None)
+        names = python_file.names(file)
+    except SyntaxError as error:
         return problem(
-            NAME,
-            f"{said} is not Python{f' (line {line})' if line else ''}.",
-            f"Repair it, or remove it. {_SET}",
+            NAME, f"{said} is not Python (line {error.lineno}).", f"Repair it, or remove it. {_SET}"
         )
-    names = {name for node in tree.body for name in _bound(node)}
     if "handle" not in names and "*" not in names:
         return problem(
             NAME,
             f"{said} has no function handle, which DJL-Serving calls.",
             f"{_SET} Or write there: from {OURS} import handle",
         )
-    if not any(OURS in ast.dump(node) or "djl_trtllm" in ast.dump(node) for node in tree.body):
+    if b"djl_trtllm" not in file.read_bytes():
         return note(NAME, f"{said} is another handler, which need not use this one.", _SET)
     return ok(NAME, f"{said} hands over to this handler.")
-
-
-def _bound(node: ast.stmt) -> Iterator[str]:
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        yield node.name
-    elif isinstance(node, (ast.Import, ast.ImportFrom)):
-        yield from (alias.asname or alias.name for alias in node.names)
-    elif isinstance(node, ast.Assign):
-        yield from (target.id for target in node.targets if isinstance(target, ast.Name))

@@ -12,7 +12,7 @@ from djl_trtllm.core import Progress
 from djl_trtllm.doctor import compiling, examination, memory
 from djl_trtllm.errors import CompileError
 from djl_trtllm.ranks import Solo
-from tests.support import broken, examined
+from tests.support import broken, examined, model_dirs, tiny
 
 CACHE = "cache/djl_trtllm"
 
@@ -108,6 +108,24 @@ def test_time_and_memory_suffice(tmp_path: Path) -> None:
     assert "of KV cache" in text
 
 
+def test_a_time_that_may_not_be_enough(tmp_path: Path) -> None:
+    text = f"{examined.RIGHT}option.model_loading_timeout=20\n"
+    subject = examined.subject(examined.write(tmp_path / "model", text))
+    ((gravity, told_of),) = examined.said(compiling.examine_time(subject))
+    assert (gravity, "It may not be enough. Compile ahead of time" in told_of) == ("note", True)
+
+
+def test_ranks_that_wait_longer_than_djl(tmp_path: Path) -> None:
+    text = f"{examined.RIGHT}option.rank_timeout=240\n"
+    subject = examined.subject(examined.write(tmp_path / "model", text), ranks=1)
+    assert not any("rank_timeout" in said for _, said in examined.said(compiling.examine_time(subject)))
+    two = examined.subject(tmp_path / "model", ranks=2)
+    two.__dict__["estimate"] = subject.estimate
+    assert any(
+        "rank_timeout=240 is not below" in said for _, said in examined.said(compiling.examine_time(two))
+    )
+
+
 def test_a_hit_needs_little_time(tmp_path: Path) -> None:
     compile_(tmp_path / "model")
     text = f"{examined.RIGHT}option.model_loading_timeout=6\n"
@@ -147,3 +165,15 @@ def test_two_gpus_have_an_estimate(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (found.runtime, found.ranks) == ("trtllm", 2)
     assert found.arguments["Mapping.tp_size"] == 2
     assert any(f.check == "memory" and "on each of 2 devices" in f.text for f in found.findings)
+
+
+@pytest.mark.compile
+def test_a_model_that_was_really_compiled(tmp_path: Path) -> None:
+    tiny.compiled("llama")
+    directory = model_dirs.tiny_model(tmp_path / "model", "llama")
+    found = examination.examine(examined.subject(directory).question)
+    told = "\n".join(map(str, found.findings))
+    assert found.starts, told
+    assert "A start is a hit: compiled " in told
+    assert found.limits["max_sequence_len"].value == 1024
+    assert found.limits["kv_cache_tokens"].source == "option openvino_kv_cache=64MiB"
