@@ -26,7 +26,9 @@ FORMAT = 1
 ENGINES = "trtllm"
 """The runtime whose engines lie beside the record."""
 
-_DJLS = re.compile(r"[0-9a-f]{16,}")
+_DJLS = re.compile(r"[0-9a-f]{40}")
+"""DJL's name: 20 bytes of SHA-256 (ai.djl.util.Utils.hash), below a directory `trtllm`."""
+
 _NOT_COMPARED = ("tensor_parallel_degree",)
 """It is in DJL's name, and under MPI DJL writes the number of ranks over it."""
 

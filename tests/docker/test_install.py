@@ -213,7 +213,8 @@ def serving(cpu: Path, tmp_path: Path, **environ: object) -> Iterator[list[str]]
     finally:
         process.terminate()
         code = process.wait(60)
-        reader.join(60)
+        if reader.ident:
+            reader.join(60)
         process.stderr.close()
         log.append(f"ended with {code}")
 

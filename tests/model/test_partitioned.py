@@ -24,7 +24,7 @@ def model(tmp_path: Path) -> Path:
 @pytest.fixture
 def repository(tmp_path: Path, model: Path) -> Path:
     """What the conversion step has left where DJL looks for it by name."""
-    path = engine_directories.lmi(tmp_path / "trtllm" / ("0123456789abcdef" * 4), engine_directories.config())
+    path = engine_directories.lmi(tmp_path / "trtllm" / ("0123456789" * 4), engine_directories.config())
     Record.of(Source(str(model)), "trtllm", OPTIONS, path).write(path / "llama")
     return path
 
