@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -18,6 +19,9 @@ PIECE = 16 << 20
 """Bytes of one request. S3's performance guidelines name 8 to 16 MB for ranges that are fetched side by side."""
 
 _THREADS = 16
+_TALKATIVE = ("boto3", "botocore", "s3transfer")
+"""Loggers that write down signed requests where the root logger's level is DEBUG."""
+
 _CHUNK = 1 << 20
 _PAUSE = 0.5
 
@@ -30,6 +34,9 @@ class Boto:
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
 
+        for name in _TALKATIVE:
+            if logging.getLogger(name).level == logging.NOTSET:
+                logging.getLogger(name).setLevel(logging.WARNING)
         self._piece = piece
         self._attempts = patience.attempts
         config = Config(

@@ -234,6 +234,13 @@ def test_refusals(client: Boto, code: str, words: str, monkeypatch: pytest.Monke
     assert caught.value.__suppress_context__
 
 
+def test_requests_are_not_logged(client: Boto, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("DEBUG"), pytest.raises(errors.Missing):
+        client.read(Address("boto-logged", "a"))
+    assert "testing-key" not in caplog.text
+    assert not [record for record in caplog.records if record.name.startswith("boto")]
+
+
 def test_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))  # bound and not listening: refused at once
