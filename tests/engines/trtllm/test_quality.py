@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -21,14 +19,14 @@ from djl_trtllm.compile.settings import CacheSettings
 from djl_trtllm.core import Checkpoint
 from djl_trtllm.engines.building.scores import Scores
 from djl_trtllm.engines.trtllm import compile as trtllm_compile
-from djl_trtllm.engines.trtllm import gpus, option_map, probe_child, quality, reference_child, versions
+from djl_trtllm.engines.trtllm import gpus, option_map, probe_child, quality, versions
 from djl_trtllm.engines.trtllm.gpus import Gpu
 from djl_trtllm.engines.trtllm.probe_child import ProbeJob
 from djl_trtllm.engines.trtllm.quality import Comparison
 from djl_trtllm.engines.trtllm.reference_child import Reference, ReferenceJob
 from djl_trtllm.engines.trtllm.runtime import TensorRTLLM
 from djl_trtllm.engines.trtllm.versions import Release
-from djl_trtllm.errors import CompileError, GenerationFailed, OptionsError, OutOfMemory, RankError
+from djl_trtllm.errors import OptionsError, OutOfMemory, RankError
 from djl_trtllm.model import checkpoint
 from djl_trtllm.options import sources
 from djl_trtllm.options.table import Options
@@ -38,8 +36,6 @@ from tests.contract.tensorrt_llm_stand_in.rows import minor
 from tests.engines.trtllm.test_build_child import in_process
 from tests.support import raw_families, tiny
 from tests.support.plans import Stages
-from tests.support.toy_engine import ToyEngine, toy_limits
-from tests.support.trtllm_engines import VOCAB, model, options
 
 ENGINE_ROWS = [row for row in ROWS if minor(row) < (1, 3)]
 TEXTS = [[3 + (7 * number + at) % 9 for at in range(12)] for number in range(3)]
@@ -48,21 +44,6 @@ L4 = Gpu("NVIDIA L4", "8.9", 24 << 30)
 
 def next_token(prefix: Sequence[int], vocabulary: int) -> int:
     return expected_tokens(prefix, 1, vocab_size=vocabulary)[0]
-
-
-@pytest.mark.parametrize("row", ENGINE_ROWS)
-def test_an_engine_is_asked_for_one_token_after_each_prefix(row: str, tmp_path: Path) -> None:
-    prefixes = [[300 + number] * (1 + number % 5) for number in range(40)]
-    with installed(row):
-        model(tmp_path / "engine", row, eos=next_token(prefixes[0], VOCAB))
-        job = ProbeJob(
-            engine=str(tmp_path / "engine"),
-            origin="mine",
-            options=probe_child.properties(quality.as_set(options())),
-            prefixes=prefixes,
-        )
-        found = probe_child.probe(job, Stages())
-    assert found == {"tokens": [next_token(prefix, VOCAB) for prefix in prefixes]}
 
 
 class Jobs:
@@ -95,10 +76,8 @@ def said(**given: object) -> Options:
     return sources.read({name: str(value) for name, value in given.items()}, {})
 
 
-def built(directory: Path, row: str, chosen: Options, patch: pytest.MonkeyPatch) -> Comparison:
-    """Build the small LLaMA here, and return the comparison that is due then."""
-    patch.setattr(versions, "installed", lambda: Release.of(version(row)))
-    patch.setattr(gpus, "devices", lambda: [L4])
+def built(directory: Path, row: str, chosen: Options) -> Comparison:
+    """Build the small LLaMA here, with the stand-in's row installed, and return the comparison that is due then."""
     found = raw_families.write(directory / "m", "llama")
     out = directory / "out"
     out.mkdir()
@@ -113,11 +92,9 @@ CASES += [("0.16.0", {"quantize": "int4", "max_beam_width": 2})]
 
 
 @pytest.mark.parametrize(("row", "chosen"), CASES)
-def test_what_was_built_is_compared(
-    row: str, chosen: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_built_is_compared(row: str, chosen: dict[str, Any], tmp_path: Path) -> None:
     with installed(row, gpu={"name": "NVIDIA L4", "capability": "8.9"}):
-        comparison = built(tmp_path, row, said(**chosen, quality_floor=0.2), monkeypatch)
+        comparison = built(tmp_path, row, said(**chosen, quality_floor=0.2))
         vocabulary = int(comparison.checkpoint.config["vocab_size"])  # type: ignore[call-overload]
         jobs = Jobs(vocabulary)
         found = comparison.quality(Solo(), Stages(), jobs)
@@ -140,10 +117,10 @@ def test_what_was_built_is_compared(
 
 @pytest.mark.parametrize("fail", ["reference_child", "probe_child"])
 def test_a_comparison_that_fails_leaves_the_build_and_a_reason(
-    fail: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    fail: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with installed("0.14.0"):
-        comparison = built(tmp_path, "0.14.0", said(quantize="int8"), monkeypatch)
+        comparison = built(tmp_path, "0.14.0", said(quantize="int8"))
         found = comparison.quality(Solo(), Stages(), Jobs(12, fail))
     assert found == Quality(note="the comparison ran out of memory")
     assert "quantize=int8: next-token agreement not measured: the comparison ran out of memory" in caplog.text
@@ -151,12 +128,12 @@ def test_a_comparison_that_fails_leaves_the_build_and_a_reason(
     assert sorted(path.name for path in comparison.out.iterdir()) == ["config.json", "rank0.engine"]
 
 
-def test_another_ranks_failure_is_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_ranks_failure_is_no_result(tmp_path: Path) -> None:
     def fails(module: str, job: msgspec.Struct) -> Mapping[str, object]:
         raise RankError("Rank 1 is gone.")
 
     with installed("0.14.0"):
-        comparison = built(tmp_path, "0.14.0", said(quantize="int8"), monkeypatch)
+        comparison = built(tmp_path, "0.14.0", said(quantize="int8"))
         with pytest.raises(RankError):
             comparison.quality(Solo(), Stages(), fails)
 
@@ -222,34 +199,6 @@ ANY: dict[str, object] = {
 def test_options_reach_a_child_as_they_are(given: dict[str, object]) -> None:
     chosen = said(**given)
     assert sources.read(quality.as_set(chosen), {}) == chosen
-
-
-@pytest.mark.parametrize(
-    ("toy", "words"),
-    [
-        (ToyEngine(limits=toy_limits(max_input_len=4)), "5 tokens, the limit is 4"),
-        (ToyEngine(die_when=lambda request: True), "the engine did not answer: "),
-        (
-            ToyEngine(fail=lambda request: GenerationFailed("Given up.")),
-            "the engine did not answer: Given up",
-        ),
-    ],
-)
-def test_an_engine_that_does_not_answer_is_said(toy: ToyEngine, words: str) -> None:
-    with pytest.raises(CompileError, match=words):
-        probe_child.next_tokens(toy, [[300] * 5], Stages())
-
-
-@pytest.mark.parametrize(
-    ("free", "place"), [(None, ("cpu", "fp32")), (119, ("cpu", "fp32")), (121, ("cuda", "bf16"))]
-)
-def test_the_reference_runs_where_it_fits(
-    free: int | None, place: tuple[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cuda = SimpleNamespace(is_available=lambda: free is not None, mem_get_info=lambda: (free, 1000))
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda, float32="fp32", bfloat16="bf16"))
-    job = ReferenceJob(source="", compiled="", dtype="bfloat16", weights=100)
-    assert reference_child._place(job) == place
 
 
 @pytest.mark.long
