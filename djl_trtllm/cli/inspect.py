@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from djl_trtllm.cli import artifact_view, cache, console, model
+from djl_trtllm.errors import ModelNotFound
 
 if TYPE_CHECKING:
     from djl_trtllm.cli.console import Console
     from djl_trtllm.compile.store import Store
+    from djl_trtllm.core import Progress
     from djl_trtllm.service.ahead import Foresight
 
 DESCRIPTION = """\
@@ -23,7 +25,7 @@ KEY, or its beginning, describes one: what model, from what files, with what opt
 good it is. So does a directory that `compile --output` has written.
 
 MODEL, anything else that `serve` takes, is looked at as a start would: whether it would find its model compiled and, if
-not, exactly what differs from the one that comes nearest. Nothing is compiled, and nothing is fetched from the hub.
+not, exactly what differs from the one that comes nearest. Nothing is compiled, and nothing is fetched.
 """
 EXAMPLES = """\
 examples:
@@ -105,7 +107,7 @@ def _foresee(args: argparse.Namespace, shown: Console) -> None:
     args.model = args.what
     with workspace.scratch() as scratch, _without_the_hub(), shown.progress("looking") as progress:
         wanted = model.wanted(args, scratch, progress)
-        found = ahead.foreseen(wanted.properties, os.environ, progress, wanted.highest)
+        found = ahead.foreseen(wanted.properties, os.environ, _Looking(progress), wanted.highest)
     shown.document(_as_json(found))
     _show(shown, found)
 
@@ -175,6 +177,22 @@ def _as_json(found: Foresight) -> dict[str, object]:
             "differences": list(near.changes),
         },
     }
+
+
+class _Looking:
+    """Shows the stages of a look, which goes no further than this machine and what was fetched from the hub before."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def stage(self, name: str, percent: float | None = None) -> None:
+        """Show a stage; a model in S3 would be fetched after its listing."""
+        if name.startswith("listing "):
+            raise ModelNotFound(
+                f"{name.removeprefix('listing ')} is not on this machine. `djl-trtllm compile` fetches it, and says"
+                " whether it was a hit."
+            )
+        self._progress.stage(name, percent)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import pytest
 from djl_trtllm.cli import cache
 from djl_trtllm.cli.main import main
 from djl_trtllm.compile import cache as compile_cache
+from djl_trtllm.compile import quality
 from tests.support import caches, quick_builds, tiny
 
 
@@ -61,10 +62,7 @@ def test_one_by_the_beginning_of_its_key(root: Path, capsys: pytest.CaptureFixtu
     _, key = keys(root, capsys)
     text = shown(key[:8], capsys=capsys)
     assert text.startswith(f"org/name  {key}\n  model      org/name, llama\n  runtime    openvino\n")
-    assert (
-        "  quality    next-token agreement 0.938 over 64 tokens, perplexity 8.25 against 8 unquantised\n"
-        in text
-    )
+    assert f"  quality    {quality.line(caches.QUALITY)}\n" in text
     assert f"  directory  {root / 'artifacts' / key}\n" in text
     assert "model.safetensors  bbbbbbbbbbbb\n" in text
     assert "model_id  org/name  serving.properties\n" in text
@@ -197,6 +195,11 @@ def test_nothing_is_fetched_from_the_hub(root: Path) -> None:
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 1
     assert "HF_HUB_OFFLINE is set" in json.loads(ran.stdout)["error"][0]
+
+
+def test_nothing_is_fetched_from_s3(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", "s3://bucket/model", "--json"]) == 1
+    assert "s3://bucket/model is not on this machine." in json.loads(capsys.readouterr().out)["error"][0]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,14 @@ from djl_trtllm.core import Plan
 from djl_trtllm.ranks import Solo
 
 
+QUALITY: dict[str, object] = {
+    "agreement": 0.9375,
+    "tokens": 64,
+    "perplexity": 8.25,
+    "reference_perplexity": 8.0,
+}
+
+
 class Silent:
     def stage(self, name: str, percent: float | None = None) -> None:
         pass
@@ -35,7 +43,7 @@ def build(out: Path, progress: object) -> None:
 
 
 def quality(out: Path, progress: object) -> dict[str, object]:
-    return {"agreement": 0.9375, "tokens": 64, "perplexity": 8.25, "reference_perplexity": 8.0}
+    return QUALITY
 
 
 def made(root: Path, model_id: str = "org/name", **options: object) -> Path:
