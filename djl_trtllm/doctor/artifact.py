@@ -45,7 +45,7 @@ def _files(subject: Subject, model: CompiledModel) -> None:
 def _run(subject: Subject, model: CompiledModel) -> None:
     runtime = subject.choice[1]
     if runtime is not None:
-        Artifact(runtime, subject.options, Solo(), subject.environ, Here()).intended()
+        Artifact(runtime, subject.as_found, Solo(), subject.environ, Here()).intended()
         runtime.check(model, subject.options, subject.ranks)
 
 

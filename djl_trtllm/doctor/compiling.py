@@ -80,7 +80,8 @@ def examine_cache(subject: Subject) -> Iterator[Finding]:
     if found is not None:
         yield ok(CACHE, f"A start is a hit: {reasons.why_hit(found)}, in {settings.root}.")
     elif plan is not None:
-        yield note(CACHE, f"A start compiles the model: {_why_miss(subject, store, plan)}.")
+        unless = f", unless {settings.remote} has it, where nothing was looked at" if settings.remote else ""
+        yield note(CACHE, f"A start compiles the model{unless}: {_why_miss(subject, store, plan)}.")
     if found is None:
         yield from _directory(subject, settings.root)
     store.trusted(key(plan) if plan is not None else "")

@@ -120,7 +120,16 @@ def _processes(subject: Subject) -> Iterator[Finding]:
             "engine is not set, so DJL-Serving guesses it from the model.",
             "Set engine=MPI for GPUs, engine=Python for one process.",
         )
-    if subject.runtime_name == "trtllm-pytorch" and _rolling(subject) == "trtllm" and not subject.mpi:
+    if subject.runtime_name != "trtllm-pytorch":
+        return
+    if subject.mpi:
+        yield problem(
+            NAME,
+            "engine=MPI starts the handler under mpirun, and the runtime trtllm-pytorch starts its own workers and"
+            " cannot do so there.",
+            "Set engine=Python; option.tensor_parallel_degree stays as it is.",
+        )
+    elif _rolling(subject) == "trtllm":
         yield from _told(
             subject,
             _ADVISED,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,8 +70,6 @@ def _djl(subject: Subject) -> Iterator[Finding]:
 
 def _path(subject: Subject) -> str:
     # The local front puts the directory of its own Python on PATH, and the wheel of Open MPI installs there.
-    import sys
-
     return f"{subject.environ.get('PATH', '')}:{Path(sys.executable).parent}"
 
 

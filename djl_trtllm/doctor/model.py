@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib import util
 from pathlib import Path
 
 from djl_trtllm.core import Checkpoint
@@ -13,6 +14,8 @@ from djl_trtllm.model import checkpoint as files
 from djl_trtllm.model.families import FAMILIES
 from djl_trtllm.options.nearest import shown
 from djl_trtllm.options.places import size
+from djl_trtllm.s3 import client
+from djl_trtllm.s3.errors import S3Error
 
 NAME = "model"
 
@@ -51,6 +54,12 @@ def _elsewhere(subject: Subject) -> Iterator[Finding]:
     named = shown(place.elsewhere, 120)
     if "://" in named:
         yield note(NAME, f"{named} is fetched when the model loads; nothing of it was looked at here.")
+        # boto3's client would ask the machine's metadata service for credentials.
+        if util.find_spec("boto3") is None:
+            try:
+                client.connect(subject.environ)
+            except S3Error as error:
+                yield problem(NAME, str(error))
     elif place.snapshot is not None and (place.model is not None or place.refusal is not None):
         yield ok(NAME, f"{named} was fetched from the hub before, to {place.snapshot}.")
     elif place.snapshot is not None:

@@ -72,7 +72,7 @@ def tokenizer(options: Options, environ: Mapping[str, str]) -> tuple[Path | None
 def snapshot(name: str, revision: str | None) -> Path | None:
     """Return the files of a hub id that were fetched before; None where none were, or it is no hub id."""
     import huggingface_hub
-    from huggingface_hub import errors
+    from huggingface_hub import utils as errors  # huggingface_hub.errors has them all since 0.25
 
     try:
         return Path(huggingface_hub.snapshot_download(name, revision=revision, local_files_only=True))

@@ -206,13 +206,27 @@ class Subject:
         runtime, checkpoint = self.choice[1], self.checkpoint
         if runtime is None or checkpoint is None or self.question.quick or self.tokenizer[1]:
             return None
-        options = self.options
-        if self.tokenizer[0] is not None:
-            options = replace(options, tokenizer=str(self.tokenizer[0]))
-        # Planning would make the directory, to remember digests there.
-        mode = options.cache if self.settings.root.is_dir() else "off"
-        options = replace(options, cache_dir=str(self.settings.root), cache=mode)
-        return runtime.plan(checkpoint, options, self.ranks)
+        return runtime.plan(checkpoint, self._placed, self.ranks)
+
+    @property
+    def _placed(self) -> Options:
+        """The options with what they name where it is on this machine."""
+        base, tokenizer = self.directory or Path(), self.tokenizer[0]
+        texts = self.options.calib_dataset
+        return replace(
+            self.options,
+            tokenizer=self.options.tokenizer if tokenizer is None else str(tokenizer),
+            calib_dataset=None if texts is None else str(base / Path(texts).expanduser()),
+            cache_dir=str(self.settings.root),
+            # Planning would make the directory, to remember digests there.
+            cache=self.options.cache if self.settings.root.is_dir() else "off",
+        )
+
+    @property
+    def as_found(self) -> Options:
+        """The options with a model that was fetched before named by its directory."""
+        snapshot = self.place.snapshot
+        return self.options if snapshot is None else replace(self.options, model_id=str(snapshot))
 
     @cached_property
     def estimate(self) -> Estimate | None:

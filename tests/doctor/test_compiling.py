@@ -84,6 +84,22 @@ def test_a_cache_that_everybody_may_write(tmp_path: Path) -> None:
     ]
 
 
+def test_names_begin_at_the_model(tmp_path: Path) -> None:
+    text = f"{examined.RIGHT}option.quantize=smoothquant\noption.calib_dataset=texts.txt\n"
+    directory = examined.write(tmp_path / "model", text)
+    with pytest.raises(CompileError, match="there is no such file"):
+        list(compiling.examine_plan(examined.subject(directory)))
+    (directory / "texts.txt").write_text("One.\nTwo.\n")
+    assert [gravity for gravity, _ in examined.said(compiling.examine_plan(examined.subject(directory)))] == [
+        "ok"
+    ]
+
+
+def test_a_second_cache_is_named(tmp_path: Path) -> None:
+    found = told(tmp_path / "model", "option.cache_remote=s3://bucket/cache\n")
+    assert "unless s3://bucket/cache has it" in found[0][1]
+
+
 def test_a_relative_cache_is_below_the_model(tmp_path: Path) -> None:
     found = told(tmp_path / "model", "option.cache_dir=kept\n")
     assert any(str(tmp_path / "model" / "kept") in text for _, text in found)

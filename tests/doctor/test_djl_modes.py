@@ -40,6 +40,12 @@ def said(
         ("option.rolling_batch=trtllm\noption.backend=pytorch", "0.36.0", TRTLLM, ["mpi_mode"]),
         ("option.rolling_batch=auto", "0.36.0", TRTLLM, ["convert", "async_mode=true"]),
         ("", "0.33.0", {"SERVING_FEATURES": "vllm"}, ["async_mode=true"]),
+        (
+            "option.rolling_batch=trtllm\noption.backend=pytorch\noption.mpi_mode=true",
+            "",
+            {},
+            ["under mpirun"],
+        ),
     ],
 )
 def test_what_java_does_by_itself(
@@ -50,7 +56,7 @@ def test_what_java_does_by_itself(
     ]
     assert len(found) == len(problems)
     assert all(word in text for word, text in zip(problems, found, strict=True))
-    assert all(text.startswith(f"DJL-Serving {djl[:-2]}: ") for text in found)
+    assert all(text.startswith(f"DJL-Serving {djl[:-2]}: ") for text in found if djl)
 
 
 def test_the_script_decides(tmp_path: Path) -> None:

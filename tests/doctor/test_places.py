@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from djl_trtllm.doctor import model, places, tokenizer
+from djl_trtllm.doctor import artifact, model, places, tokenizer
 from tests.support import broken, examined
 
 NAMED = f"{examined.RIGHT}option.model_id=org/tiny\n"
@@ -104,3 +104,22 @@ def test_a_directory_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(places.search, "locate", refuses)
     ((gravity, told),) = examined.said(model.examine(examined.subject(examined.write(tmp_path / "model"))))
     assert (gravity, told) == ("problem", "The model cannot be read: Permission denied (config.json).")
+
+
+def test_an_address_that_nothing_here_can_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("djl_trtllm.s3.client.find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    directory = named(tmp_path, f"{examined.RIGHT}option.model_id=s3://bucket/tiny\n")
+    found = examined.said(model.examine(examined.subject(directory, {"PATH": str(tmp_path)})))
+    assert [gravity for gravity, _ in found] == ["note", "problem"]
+    assert "pip install 'djl-trtllm[s3]'" in found[1][1]
+
+
+def test_a_compiled_model_that_was_fetched_before(tmp_path: Path) -> None:
+    home = fetched(tmp_path)
+    (home / "openvino_model.xml").write_text("<net/>")
+    (home / "openvino_model.bin").write_bytes(b"")
+    subject = examined.subject(named(tmp_path))
+    assert subject.compiled is not None
+    ((gravity, told),) = examined.said(artifact.examine(subject))
+    assert (gravity, told) == ("ok", "org/tiny fits this machine and these options.")
