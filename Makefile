@@ -10,11 +10,12 @@ DJL ?= 0.34.0
 COVERAGE ?= --cov --cov-report=term --cov-fail-under=90
 
 BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+# In the order of their names: the files that take long come early, the quick ones fill what is left.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 LOCK := requirements/dev.lock
 READY := .venv/.ready
 
-.PHONY: serve test check-long lint format bench lock clean help
+.PHONY: serve test test-lowest check-long lint format bench lock clean help
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -28,6 +29,9 @@ serve: $(READY) ## serve a model on port 8080 (MODEL= PORT= ENGINE=Python|MPI DJ
 
 test: $(READY) ## the test suite; at most 15 minutes on two cores
 	@scripts/timed "make test" $(PYTEST) -m "not long" $(ARGS)
+
+test-lowest: $(READY) ## unit tests on the lowest versions and on those of LMI's images; at most 5 minutes
+	@scripts/timed "make test-lowest" scripts/test-lowest "$(PYTHON)" $(ARGS)
 
 check-long: $(READY) ## all tests, in full counts, every family, faults, then the rest with coverage; at most 45 minutes
 	@scripts/timed "make check-long" sh -c '$(PYTEST) -m long --timeout 1800 $(ARGS) && $(PYTEST) -m "not long" $(COVERAGE) $(ARGS)'
@@ -45,4 +49,4 @@ lock: ## resolve the locks anew
 	@scripts/lock
 
 clean: ## remove the environment and everything built
-	rm -rf .venv build .coverage* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-lowest build .coverage* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

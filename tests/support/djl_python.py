@@ -8,9 +8,12 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from djl_trtllm.local.jars import DEFAULT_VERSION, class_path
+from djl_trtllm.local.jars import DEFAULT_VERSION, TESTED_VERSIONS, class_path
 
 ROOT = Path(__file__).resolve().parents[2] / "build" / "djl_python"
+
+
+__all__ = ["TESTED_VERSIONS", "importable", "path"]
 
 
 def path(version: str = DEFAULT_VERSION) -> Path:

@@ -148,7 +148,6 @@ def ours(style: str, chat: str, prompt: bool, tools: list[Any] | None, loops: bo
         return None
 
 
-@pytest.mark.compile
 def test_rendering_is_that_of_transformers() -> None:
     cases = [
         {
