@@ -68,6 +68,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # A reader such as `head` has gone; the interpreter would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        shown.errors([f"{error.filename}: {error.strerror}."])
+        return 1
     return code
 
 

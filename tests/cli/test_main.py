@@ -23,7 +23,7 @@ def test_help_names_every_command() -> None:
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys; from djl_trtllm.cli import main; main.parser().format_help(); "
-        "print(*(m for m in ('torch', 'msgspec', 'jpype', 'starlette', 'openvino', 'tokenizers') if m in sys.modules))"
+        "print(*(m for m in ('torch', 'msgspec', 'jpype', 'starlette', 'openvino', 'tokenizers', 'rich', 'shtab') if m in sys.modules))"
     )
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -54,6 +54,26 @@ def test_a_known_error_is_a_line_a_problem_and_1(
     monkeypatch.setattr(options, "run", fail)
     assert cli.main(["options"]) == 1
     assert capsys.readouterr().err == "error: This is wrong.\nerror: And that.\n"
+
+
+def test_a_file_that_cannot_be_had_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: object) -> int:
+        raise PermissionError(13, "Permission denied", "/some/file")
+
+    monkeypatch.setattr(options, "run", fail)
+    assert cli.main(["options"]) == 1
+    assert capsys.readouterr().err == "error: /some/file: Permission denied.\n"
+
+
+def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> int:
+        raise OSError("of nothing in particular")
+
+    monkeypatch.setattr(options, "run", fail)
+    with pytest.raises(OSError, match="in particular"):
+        cli.main(["options"])
 
 
 def test_an_interrupt_is_130(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,6 @@ from djl_trtllm.compile.settings import CacheSettings
 from djl_trtllm.core import Plan
 from djl_trtllm.ranks import Solo
 
-
 QUALITY: dict[str, object] = {
     "agreement": 0.9375,
     "tokens": 64,
