@@ -184,6 +184,8 @@ class Store:
 
     def shrink(self, max_bytes: int, *, keep: Collection[str] = ()) -> list[Removed]:
         """Do the second half of `collect`, which reads no manifest: what a start can afford."""
+        if not os.access(self.artifacts, os.W_OK):
+            return []
         return self._shrink(max_bytes, set(keep), set(), dry_run=False)
 
     def _shrink(

@@ -6,7 +6,7 @@ Prints every stage, then whether it was a hit and where the model is.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from djl_trtllm.compile.cache import ensure
@@ -20,15 +20,24 @@ from djl_trtllm.ranks import Solo
 
 
 class Printed:
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+
     def stage(self, name: str, percent: float | None = None) -> None:
-        print(name, flush=True)
+        self._say(name)
 
 
-def compile_model(model: Path, cache: Path, **more: object) -> CompiledModel:
+def compile_model(
+    model: Path,
+    cache: Path,
+    say: Callable[[str], None] = print,
+    **more: object,
+) -> CompiledModel:
     options = Options(model_id=str(model), cache_dir=str(cache), **more)  # type: ignore[arg-type]
-    checkpoint = locate(options, {}, Printed())
+    progress = Printed(say)
+    checkpoint = locate(options, {}, progress)
     assert isinstance(checkpoint, Checkpoint)
-    return ensure(recipe(checkpoint, options), Solo(), CacheSettings.of(options, {}), Printed())
+    return ensure(recipe(checkpoint, options), Solo(), CacheSettings.of(options, {}), progress)
 
 
 def recipe(checkpoint: Checkpoint, options: Options) -> Recipe:
@@ -46,5 +55,5 @@ def recipe(checkpoint: Checkpoint, options: Options) -> Recipe:
 
 
 if __name__ == "__main__":
-    made = compile_model(Path(sys.argv[1]), Path(sys.argv[2]))
+    made = compile_model(Path(sys.argv[1]), Path(sys.argv[2]), lambda name: print(name, flush=True))
     print("hit" if made.hit else "built", made.path, flush=True)
