@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from djl_trtllm import errors
+from djl_trtllm.doctor.examination import CHECKS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "troubleshooting.md"
@@ -28,7 +29,7 @@ def rows() -> Iterator[tuple[str, str, str, str]]:
     for line in PAGE.read_text(encoding="utf-8").splitlines():
         if line.startswith("## "):
             section = line[3:]
-        elif line.startswith("| `"):
+        elif line.startswith("| `") and section:
             message, cause, fix = (cell.strip() for cell in line.strip("|").split(" | "))
             yield section, message.strip("`"), cause, fix
 
@@ -106,6 +107,14 @@ def test_most_of_what_the_code_raises_is_on_the_page() -> None:
     ]
     assert len(everything) > 150
     assert len(missing) < 0.1 * len(everything), "\n".join(missing)
+
+
+def test_every_check_is_named() -> None:
+    top = PAGE.read_text(encoding="utf-8").partition("\n## ")[0]
+    named = re.findall(
+        r"`([^`]+)`", "".join(line.split(" | ")[0] for line in top.splitlines() if "| `" in line)
+    )
+    assert set(named) == set(CHECKS)
 
 
 def test_every_row_says_what_to_do() -> None:
