@@ -73,15 +73,16 @@ class _Repository:
             blob: size for blob, size in map(listed.__getitem__, names) if not (blobs / blob).is_file()
         }
         room.check(sum(missing.values()), self._cache, self._name, _REMEDY)
-        if not missing:
-            return self._snapshot(names)
-        self._sweep(blobs)
-        with suppress(OSError):
-            self._begun.parent.mkdir(parents=True, exist_ok=True)
-            self._begun.touch()
+        if missing:
+            self._sweep(blobs)
+            with suppress(OSError):
+                self._begun.parent.mkdir(parents=True, exist_ok=True)
+                self._begun.touch()
         with growth.watched(blobs, missing, progress, stage):
             found = self._snapshot(names)
-        self._begun.unlink(missing_ok=True)
+        # One may be left of a process that was killed when all had arrived.
+        with suppress(OSError):
+            self._begun.unlink(missing_ok=True)
         return found
 
     def _list(self) -> dict[str, tuple[str, int]]:

@@ -51,8 +51,12 @@ def test_only_the_needed_files_are_asked_for_and_once(running: hub.Hub, client: 
     assert found is not None
     assert sorted(path.name for path in found.iterdir()) == WANTED
     assert sorted(running.fetched("o/plain")) == [(name, "") for name in WANTED]
+    begun = blobs(client, "o/plain") / "djl_trtllm.begun"
+    assert not begun.exists()
+    begun.touch()  # of a process that was killed when all had arrived
     again, _ = client.locate(model_id="o/plain")
     assert again == found
+    assert not begun.exists()
     assert len(running.fetched("o/plain")) == 3
     trusted, _ = client.locate(model_id="o/plain", trust_remote_code=True)
     assert trusted is not None
