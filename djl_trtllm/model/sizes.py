@@ -21,6 +21,8 @@ _HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads")
 _HIDDEN = ("hidden_size", "n_embd", "d_model")
 _HEAD_SIZE = ("head_dim", "kv_channels")
 _KV_HEADS = ("num_key_value_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num")
+_CONTEXT = ("model_max_length", "max_sequence_length")
+"""Of Baichuan 2 13B and ChatGLM 6B, which have no number of positions."""
 _VOCABULARY = ("padded_vocab_size", "vocab_size")
 _FALCON = ("falcon", "RefinedWeb", "RefinedWebModel")
 _MANY_TIED = ("gpt2", "gpt_bigcode", "falcon", "gemma", "gemma2", "opt")
@@ -76,7 +78,7 @@ def of(checkpoint: Checkpoint) -> Sizes:
         tied=bool(config.get("tie_word_embeddings", checkpoint.model_type in _MANY_TIED)),
         hidden=_number(config, *_HIDDEN),
         attention=attention(config),
-        context=max_positions(config),
+        context=max_positions(config) or _number(config, *_CONTEXT),
     )
 
 

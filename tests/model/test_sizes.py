@@ -36,6 +36,13 @@ FALCON_40B = {
     "num_kv_heads": 8,
     "new_decoder_architecture": True,
 }
+REFINED_WEB_40B = {
+    "model_type": "RefinedWeb",
+    "hidden_size": 8192,
+    "n_layer": 60,
+    "n_head": 128,
+    "n_head_kv": 8,
+}
 CHATGLM3_6B = {
     "model_type": "chatglm",
     "hidden_size": 4096,
@@ -82,6 +89,12 @@ GEMMA2_2B = {
         (FALCON_7B, Attention(32, 71, 1, 64), 8192),
         ({**FALCON_7B, "multi_query": False}, Attention(32, 71, 71, 64), 581632),
         (FALCON_40B, Attention(60, 128, 8, 64), 122880),
+        (REFINED_WEB_40B, Attention(60, 128, 8, 64), 122880),
+        (
+            {**REFINED_WEB_40B, "model_type": "RefinedWebModel", "multi_query": True},
+            Attention(60, 128, 1, 64),
+            15360,
+        ),
         (CHATGLM3_6B, Attention(28, 32, 2, 128), 28672),
         (BAICHUAN2_13B, Attention(40, 40, 40, 128), 819200),
         (STARCODER, Attention(40, 48, 1, 128), 20480),
@@ -143,3 +156,10 @@ def test_pickled_weights_have_a_size_only(tmp_path: Path) -> None:
     (tmp_path / "pytorch_model.bin").write_bytes(bytes(1000))
     found = sizes.of(checkpoint.read(tmp_path, "m"))
     assert (found.parameters, found.stored_bytes) == (None, 1000)
+
+
+@pytest.mark.parametrize("name", ["model_max_length", "max_sequence_length"])
+def test_the_context_of_models_without_positions(name: str, tmp_path: Path) -> None:
+    config = {**raw_checkpoints.LLAMA, "max_position_embeddings": None, name: 4096}
+    raw_checkpoints.write(tmp_path, config, raw_checkpoints.llama_shapes())
+    assert sizes.of(checkpoint.read(tmp_path, "m")).context == 4096
