@@ -5,29 +5,35 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 
-from bench import handler_cost, stats, throughput
+from bench import handler_cost, lookup, start, stats, throughput
 from bench.stats import Figure
+
+FIGURES: dict[str, tuple[Callable[[int], list[Figure]], Callable[[], list[Figure]]]] = {
+    "lookup": (lookup.run, lambda: lookup.run(1, entries=20)),
+    "start": (start.run, lambda: start.run(1)),
+    "handler": (handler_cost.run, lambda: handler_cost.run(1, streams=(8,), tokens=400)),
+    "throughput": (throughput.run, lambda: throughput.run(1, streams=(2,))),
+}
+"""What can be measured: in full with so many pairs, and quickly."""
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("figures", nargs="*", metavar="figure", help="handler, throughput; default both")
+    names = ", ".join(FIGURES)
+    parser.add_argument("figures", nargs="*", metavar="figure", help=f"{names}; default all")
     parser.add_argument("--quick", action="store_true", help="a smoke run: one small pair each, no verdicts")
     parser.add_argument("--pairs", type=int, default=stats.MIN_PAIRS, help="alternating pairs (default 9)")
     given = parser.parse_args(arguments)
-    wanted = given.figures or ["handler", "throughput"]
-    unknown = set(wanted) - {"handler", "throughput"}
+    unknown = set(given.figures) - set(FIGURES)
     if unknown:
-        parser.error(f"unknown figure {', '.join(sorted(unknown))}: choose from handler, throughput")
+        parser.error(f"unknown figure {', '.join(sorted(unknown))}: choose from {names}")
     begun = time.monotonic()
     figures: list[Figure] = []
-    if "handler" in wanted:
-        figures += (
-            handler_cost.run(1, streams=(8,), tokens=400) if given.quick else handler_cost.run(given.pairs)
-        )
-    if "throughput" in wanted:
-        figures += throughput.run(1, streams=(2,)) if given.quick else throughput.run(given.pairs)
+    for name, (whole, quick) in FIGURES.items():
+        if name in (given.figures or FIGURES):
+            figures += quick() if given.quick else whole(given.pairs)
     judged = [figure for figure in figures if figure.bar]
     if given.quick:
         print("quick run: nothing recorded, nothing judged")

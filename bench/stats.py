@@ -105,6 +105,12 @@ def ratio(id: str, pairs: Sequence[tuple[float, float]], bar: Bar, unit: str) ->
     return Figure(id, median, spread, unit, str(bar), verdict(median, spread, bar, len(ratios)))
 
 
+def absolute(id: str, values: Sequence[float], bar: Bar, unit: str) -> Figure:  # noqa: A002
+    """Judge the median of `values` itself, which depends on the machine and on what else it does."""
+    median, spread = statistics.median(values), interval(values)
+    return Figure(id, median, spread, unit, str(bar), verdict(median, spread, bar, len(values)))
+
+
 def plain(id: str, values: Sequence[float], unit: str) -> Figure:  # noqa: A002
     """Report a median without judging it."""
     return Figure(id, statistics.median(values), interval(values), unit)

@@ -27,6 +27,21 @@ def test_the_handler_figure_runs_on_both_versions_and_both_sides_say_the_same() 
     assert "quick run" in printed
 
 
+def test_the_look_up_figure_runs() -> None:
+    printed = quick("lookup")
+    assert "hit_lookup/20 " in printed
+    assert "hit_lookup/1 " in printed
+
+
+@pytest.mark.compile
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_the_start_figure_runs() -> None:
+    printed = quick("start")
+    for name in ("start_share", "start_whole", "start_engine", "start_digests", "start_imports"):
+        assert f"{name} " in printed
+
+
 @pytest.mark.compile
 @pytest.mark.long
 @pytest.mark.timeout(900)
@@ -39,4 +54,4 @@ def test_an_unknown_figure_is_named() -> None:
         [sys.executable, "-m", "bench", "speed"], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 2
-    assert "unknown figure speed: choose from handler, throughput" in done.stderr
+    assert "unknown figure speed: choose from lookup, start, handler, throughput" in done.stderr

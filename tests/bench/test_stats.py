@@ -80,6 +80,13 @@ def test_a_ratio_is_judged_pair_by_pair_so_a_slow_minute_does_not_matter() -> No
     assert "bar <= 0.2   pass" in str(figure)
 
 
+def test_an_absolute_figure_is_judged_by_its_median() -> None:
+    figure = stats.absolute("start", [0.2, 0.1, 0.9, 0.2, 0.2, 0.3, 0.2, 0.2, 0.2], Bar(0.3), "s")
+    assert figure == Figure("start", 0.2, (0.2, 0.3), "s", "<= 0.3", "pass")
+    assert stats.absolute("start", [0.4] * 9, Bar(0.3), "s").verdict == "short"
+    assert stats.absolute("start", [0.2] * 8, Bar(0.3), "s").verdict == "undecided"
+
+
 def test_a_plain_figure_has_no_verdict() -> None:
     figure = stats.plain("read", [3.0, 1.0, 2.0], "µs")
     assert (figure.value, figure.bar, figure.verdict) == (statistics.median([1, 2, 3]), None, None)

@@ -1,0 +1,43 @@
+"""Look-up: ms from a plan to its compiled model, a hit, in a cache directory with 1,000 of them.
+
+Each measurement is the first look-up of a fresh process, after its imports and with the manifests in the page cache;
+what it costs among a single one is measured beside it. The models' files are small: a look-up reads no large one.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from bench import djl, lookup_side, stats
+from bench.process import SideProcess
+from bench.stats import Bar, Figure
+
+BAR = Bar(5.0)
+ENTRIES = 1_000
+
+
+def run(pairs: int, *, entries: int = ENTRIES) -> list[Figure]:
+    """Fill two cache directories, measure, and return a judged figure and the one beside it."""
+    many, one = djl.BUILD / "lookup" / "many", djl.BUILD / "lookup" / "one"
+    try:
+        lookup_side.fill(many, entries)
+        lookup_side.fill(one, 1)
+        measured = stats.alternate(
+            lambda: _look(many, entries // 2), lambda: _look(one, 0), pairs
+        )  # in the middle: neither the first nor the last that was written
+    finally:
+        shutil.rmtree(many.parent, ignore_errors=True)
+    figures = [
+        stats.absolute(f"hit_lookup/{entries}", [first for first, _ in measured], BAR, "ms"),
+        stats.plain("hit_lookup/1", [second for _, second in measured], "ms"),
+    ]
+    for figure in figures:
+        print(figure, flush=True)
+    return figures
+
+
+def _look(root: Path, number: int) -> float:
+    with SideProcess(djl.BUILD / "lookup.log", "bench.lookup_side", str(root)) as side:
+        taken: float = side.ask("look", number)
+    return taken
