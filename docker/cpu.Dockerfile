@@ -14,11 +14,14 @@ RUN --mount=type=bind,target=/src,rw --mount=type=cache,target=/root/.cache/uv \
 FROM ${BASE_IMAGE}
 
 COPY --from=build /opt/djl-trtllm /opt/djl-trtllm
+# Empty, and the user's: a named volume that is mounted there is so too.
+COPY --from=build --chown=1000:1000 /opt/djl-trtllm-cache /tmp/.djl.ai
 
 ENV PATH=/opt/djl-trtllm/bin:${PATH} \
     DJL_CACHE_DIR=/tmp/.djl.ai \
     HF_HOME=/tmp/.cache/huggingface \
     HOME=/tmp \
+    USER=djl \
     PYTHONUNBUFFERED=1
 
 EXPOSE 8080

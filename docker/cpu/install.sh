@@ -27,7 +27,7 @@ export VIRTUAL_ENV="$home"
 uv pip install --quiet ${COMPILE_BYTECODE:+--compile-bytecode} --no-deps --requirement "$packages"
 uv pip install --quiet ${COMPILE_BYTECODE:+--compile-bytecode} --no-deps "$project"
 
-mkdir -p "$home/jars"
+mkdir -p "$home/jars" "$home-cache"
 "$home/bin/python" - "$home/jars" <<'EOT'
 import sys
 from pathlib import Path

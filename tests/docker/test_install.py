@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -183,7 +184,10 @@ def test_the_cpu_image_has_what_serving_needs(cpu) -> None:
     assert "torch" not in names
     text = (DOCKER / "cpu.Dockerfile").read_text()
     assert "USER 1000:1000" in text
-    assert "COPY --from=build /opt/djl-trtllm /opt/djl-trtllm" in text
+    for made in re.findall(r"^COPY --from=build (?:--chown=1000:1000 )?(/opt/\S+) ", text, re.MULTILINE):
+        assert cpu.parents[1].joinpath(made[1:]).is_dir()
+    assert "COPY --from=build --chown=1000:1000 /opt/djl-trtllm-cache /tmp/.djl.ai" in text
+    assert "DJL_CACHE_DIR=/tmp/.djl.ai" in text
 
 
 @contextmanager
