@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.support import fake_s5cmd, s3
 from tests.support.checkpoints import safetensors
 from tests.support.plans import Stages
 
+CONNECT = s3_client.connect
 CHECKPOINT = {
     "config.json": b'{"model_type": "llama"}',
     "model.safetensors": safetensors(),
@@ -32,10 +34,14 @@ def upload(server: s3.S3, bucket: str, objects: dict[str, bytes], prefix: str = 
     )
 
 
-@pytest.fixture
-def server(s3_server: s3.S3, monkeypatch: pytest.MonkeyPatch) -> s3.S3:
-    s3.point(monkeypatch, s3_server.environ)
-    return s3_server
+@pytest.fixture(scope="module")
+def server(s3_server: s3.S3) -> Iterator[s3.S3]:
+    """S3, and one client for the file: making one takes the SDK half a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        s3.point(patch, s3_server.environ)
+        shared = s3_client.connect({})
+        patch.setattr(s3_client, "connect", lambda environ: shared)
+        yield s3_server
 
 
 def find(cache: Path, **options: object) -> Checkpoint | CompiledModel:
@@ -102,6 +108,7 @@ def test_a_directory_that_cannot_be_written(server: s3.S3, tmp_path: Path) -> No
 
 
 def test_s5cmd_does_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3_client, "connect", CONNECT)
     for name, content in CHECKPOINT.items():
         file = tmp_path / "buckets" / "models" / "m" / name
         file.parent.mkdir(parents=True, exist_ok=True)
