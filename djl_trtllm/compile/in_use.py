@@ -25,6 +25,8 @@ class Use:
 
     def hold(self) -> None:
         """Say that the artifact is in use from now on. Where that cannot be recorded nothing happens, and no error."""
+        if self._descriptor is not None and not os.fstat(self._descriptor).st_nlink:
+            self.release()  # the cache was removed, and made anew by somebody
         if self._descriptor is None:
             self._descriptor = self._open(create=True)
         if self._descriptor is None:
