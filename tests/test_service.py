@@ -115,6 +115,24 @@ def test_a_start_says_what_it_came_to_in_one_block(runtime, options, caplog):
     assert rows["versions"].startswith("djl-trtllm ")
 
 
+def test_what_is_odd_about_the_options_is_said_also_where_a_load_fails(runtime, options, caplog):
+    caplog.set_level("INFO")
+    runtime.fail_open = CompileError("The engine does not start.")
+    load_failing({**options, "max_inputs": "7"})
+    assert sum("did you mean max_input_len?" in line for line in caplog.messages) == 1, "before the build"
+    caplog.clear()
+    load_failing({**options, "max_inputs": "7"})
+    assert sum("did you mean max_input_len?" in line for line in caplog.messages) == 1, "after the failure"
+    caplog.clear()
+    load_failing({**options, "model_id": options["model_id"] + "-not", "max_inputs": "7"})
+    assert "did you mean max_input_len?" in caplog.text
+
+
+def load_failing(options: dict[str, str]) -> None:
+    with pytest.raises(LoadError):
+        load(options)
+
+
 def test_a_second_start_says_that_it_was_a_hit(runtime, options, caplog):
     load(options).close()
     caplog.set_level("INFO")

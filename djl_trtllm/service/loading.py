@@ -15,7 +15,7 @@ from djl_trtllm.engines import tokenizers
 from djl_trtllm.engines.base import Engine, Runtime
 from djl_trtllm.engines.estimate import Estimate
 from djl_trtllm.engines.supervisor import Supervisor
-from djl_trtllm.errors import ArtifactError, RankError
+from djl_trtllm.errors import ArtifactError, LoadError, RankError
 from djl_trtllm.formats import custom
 from djl_trtllm.formats.custom import CustomFormatter
 from djl_trtllm.options import explain, sources
@@ -89,9 +89,17 @@ class _Loading:
         self._source: CompiledModel | Checkpoint | None = None
         self._model: CompiledModel | None = None
         self._expected: Estimate | None = None
+        self._noted = False
 
     def run(self) -> Service | Following:
         """Go through the whole load."""
+        try:
+            return self._run()
+        except LoadError:
+            self._say_notes()  # which would stand in the report, and may be the reason
+            raise
+
+    def _run(self) -> Service | Following:
         if self._leads:
             self._formatter = formatter_of(self._options)
         budget = self._budget
@@ -139,8 +147,14 @@ class _Loading:
                 log.info("%s", line)
             for warning in warnings:
                 log.warning("%s", warning)
-        for note in explain.notes(self._options, self._runtime.name):
-            log.info("%s", note)
+        self._say_notes()
+
+    def _say_notes(self) -> None:
+        """Log what is odd about the options, once, where the report comes late or never."""
+        if self._leads and not self._noted:
+            self._noted = True
+            for note in explain.notes(self._options, self._runtime.name):
+                log.info("%s", note)
 
     def report(self, service: Service) -> None:
         """Log the start-up report, on rank 0 once it serves."""
