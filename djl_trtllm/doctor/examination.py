@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from djl_trtllm.core import Limit
@@ -52,6 +52,15 @@ CHECKS: Mapping[str, Check] = {
     environment.NAME: environment.examine,
 }
 """Every check by its name, in the order in which a start would meet what they look at."""
+
+_OTHERWISE = {
+    options.NAME: "Correct it, or leave it out.",
+    model.NAME: "Copy or download the model again, or name another one as option.model_id.",
+    tokenizer.NAME: "Copy the tokenizer's files again, or name another directory as option.tokenizer.",
+    artifact.NAME: "Copy the directory again, whole, or compile the model again.",
+    compiling.CACHE: "Set option.cache_dir to another directory.",
+}
+"""What to do about a problem whose text does not say it."""
 
 _ORDER = list(Outcome)
 
@@ -103,7 +112,7 @@ def examine(question: Question) -> Examination:
         for finding in _made(name, check, subject):
             # One refusal can come to light in two checks; the first is nearer to its cause.
             findings.setdefault((finding.outcome.value, str(finding)), finding)
-    ordered = sorted(findings.values(), key=lambda finding: _ORDER.index(finding.outcome))
+    ordered = sorted(map(_with_fix, findings.values()), key=lambda finding: _ORDER.index(finding.outcome))
     return Examination(
         named=question.named,
         runtime=_or("", lambda: subject.runtime_name),
@@ -126,6 +135,12 @@ def _made(name: str, check: Check, subject: Subject) -> list[Finding]:
         except Exception as error:
             found.append(note(name, f"This could not be checked: {type(error).__name__}: {error}"))
     return found + [note(name, text) for text in warnings.texts]
+
+
+def _with_fix(finding: Finding) -> Finding:
+    if finding.outcome is not Outcome.PROBLEM or finding.fix:
+        return finding
+    return replace(finding, fix=_OTHERWISE.get(finding.check, "See docs/troubleshooting.md."))
 
 
 class _Warnings(logging.Handler):

@@ -20,7 +20,10 @@ def examine(subject: Subject) -> Iterator[Finding]:
     for sentence in notes:
         yield note(NAME, sentence)
     if not subject.wrong and not notes:
-        yield ok(NAME, f"{len(subject.options.sources)} are set, all known and in range.")
+        count = len(subject.options.sources)
+        yield ok(
+            NAME, f"{count} set, all known and in range." if count else "None is set; the defaults hold."
+        )
 
 
 def examine_runtime(subject: Subject) -> Iterator[Finding]:

@@ -99,7 +99,7 @@ def test_everything_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         "check": "options",
         "outcome": "problem",
         "text": "max_rolling_batch_size=0 (from serving.properties) must be a whole number from 1 to 999.",
-        "fix": "",
+        "fix": "Correct it, or leave it out.",
     }
     assert set(said["options"]) == set(SPECS)
     assert said["limits"]["max_sequence_len"] == {"value": 4096, "source": "config.json of the model"}

@@ -49,6 +49,7 @@ def test_every_mistake_is_named_with_its_fix(
     assert len(problems) == len(wanted["problems"]), told
     for check, text, fix in wanted["notes"]:
         assert any(f.check == check and text in str(f) and fix in str(f) for f in notes), (text, notes)
+    assert all(finding.fix for finding in problems), told
     assert not found.starts
     assert not any("could not be checked" in finding.text for finding in found.findings)
     # Nothing is left behind.

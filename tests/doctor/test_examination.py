@@ -36,7 +36,7 @@ def test_no_check_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     findings = examine(tmp_path / "model", monkeypatch, breaks=breaks, refuses=refuses)
     assert [(f.outcome, f.check, f.text, f.fix) for f in findings] == [
         (Outcome.PROBLEM, "refuses", "It is damaged.", "Copy it again."),
-        (Outcome.PROBLEM, "refuses", "And so is another.", ""),
+        (Outcome.PROBLEM, "refuses", "And so is another.", "See docs/troubleshooting.md."),
         (Outcome.NOTE, "breaks", "This could not be checked: KeyError: 'surprise'", ""),
         (Outcome.OK, "breaks", "One thing is well.", ""),
     ]
