@@ -20,6 +20,7 @@ from djl_trtllm.core import Plan, Progress
 from djl_trtllm.errors import ArtifactError
 
 _logger = logging.getLogger(__name__)
+_begun: list[threading.Thread] = []
 
 
 def fetch(tier: Tier, key: str, plan: Plan, store: Store, progress: Progress) -> Manifest | None:
@@ -60,7 +61,14 @@ def push(tier: Tier, key: str, artifact: Path) -> Callable[[], None]:
 
     thread = threading.Thread(target=work, name="cache-push")
     thread.start()
+    _begun.append(thread)
     return thread.join
+
+
+def settle() -> None:
+    """Wait until all is stored that this process has begun to store, or has failed."""
+    while _begun:
+        _begun.pop().join()
 
 
 def _verified(directory: Path, key: str, plan: Plan) -> Manifest:

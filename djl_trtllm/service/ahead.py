@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from djl_trtllm.compile import plan as plans
-from djl_trtllm.compile import reasons
+from djl_trtllm.compile import reasons, second_tier
 from djl_trtllm.compile.manifest import Manifest
 from djl_trtllm.compile.reasons import Nearest
 from djl_trtllm.compile.settings import CacheSettings
@@ -103,6 +103,7 @@ def _compile(
     model = artifact.find()
     if team.rank == 0:
         then(Ahead(model, options, runtime.name, artifact.cached))
+        second_tier.settle()
     team.agree()
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,22 @@ def test_what_a_load_would_refuse_is_refused(model: Path) -> None:
         ahead.foreseen(properties(model, tensor_parallel_degree="2"), {}, Silent())
     with pytest.raises(ModelNotFound):
         compiled(properties(model, model_id="./nowhere"))
+
+
+def test_what_goes_to_a_second_tier_is_there_when_it_is_done(
+    model: Path, builds: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored: list[str] = []
+
+    class Slow:
+        name = "s3://bucket/models"
+
+        def fetch(self, key: str, into: Path, progress: Silent) -> bool:
+            return False
+
+        def store(self, key: str, artifact: Path, progress: Silent) -> None:
+            time.sleep(0.3)
+            stored.append(key)
+
+    monkeypatch.setattr("djl_trtllm.service.artifact.remote.tier", lambda *_: Slow())
+    assert stored == [compiled(properties(model)).model.path.name]
