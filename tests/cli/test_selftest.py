@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from djl_trtllm.cli.main import main
-from djl_trtllm.model.families import FAMILIES
+from tests.cli.selftests import all_well, selftest
 
 QUICK = "gpt2"
-
-
-def selftest(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "djl_trtllm.cli.main", "selftest", "--runtime", "openvino", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def all_well(done: subprocess.CompletedProcess[str], report: Path, count: int) -> None:
-    assert done.returncode == 0, done.stdout + done.stderr
-    content = json.loads(report.read_text())
-    assert content["well"] is True
-    assert [case["verdict"] for case in content["cases"]] == ["ok"] * count
-    for case in content["cases"]:
-        compared = {check["name"]: check["message"] for check in case["checks"]}
-        if case["quantize"] == "none":
-            assert compared["greedy, alone"] == compared["greedy, together"] == "144 tokens equal"
-        else:
-            assert "the floor is" in compared["agreement"]
 
 
 @pytest.mark.compile
@@ -49,38 +28,6 @@ def test_one_family(tmp_path: Path) -> None:
     assert str(Path.home()) + "/" not in text
     made = sorted(path.name for path in (tmp_path / "kept").iterdir())
     assert made == ["gpt2", "models.log"]
-
-    # What is kept is used: an answer that is wrong there is found.
-    kept = tmp_path / "kept" / QUICK / "reference.json"
-    reference = json.loads(kept.read_text())
-    answer = reference["answers"][3]
-    answer["tokens"][5] = (answer["tokens"][5] + 1) % 768
-    answer["gaps"][5] = 1.0
-    kept.write_text(json.dumps(reference))
-    done = selftest("--families", QUICK, "--quantize", "none", "--keep", str(tmp_path / "kept"))
-    assert done.returncode == 1
-    assert "greedy, alone: 1 answers differ, 137 tokens equal. prompt 3 of 12, position 5" in done.stdout
-    assert "making" not in done.stdout
-
-
-@pytest.mark.long
-@pytest.mark.compile
-@pytest.mark.timeout(1800)
-def test_every_family(tmp_path: Path) -> None:
-    report = tmp_path / "report.json"
-    done = selftest("--quantize", "none", "--json", str(report))
-    all_well(done, report, len(FAMILIES))
-
-
-@pytest.mark.long
-@pytest.mark.compile
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("quantize", ["int8", "int4", "awq", "smoothquant"])
-def test_every_quantisation(tmp_path: Path, quantize: str) -> None:
-    report = tmp_path / "report.json"
-    families = ("llama", "falcon")
-    done = selftest("--quantize", quantize, "--families", ",".join(families), "--json", str(report))
-    all_well(done, report, len(families))
 
 
 def test_what_would_be_tried(capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,11 +29,13 @@ def test_every_wrong_option_is_named_at_once(tmp_path: Path) -> None:
         assert word in log
 
 
+@pytest.mark.long
 def test_a_missing_model(tmp_path: Path) -> None:
     missing = tmp_path / "nothing-here"
     assert "nothing-here" in refusal(tiny_model(tmp_path, "llama", model_id=missing))
 
 
+@pytest.mark.long
 def test_an_unsupported_architecture(tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint"
     shutil.copytree(tiny.checkpoint("llama"), checkpoint)

@@ -18,7 +18,7 @@ WHOLE = lmi("The licence", stream=False, max_new_tokens=6)
 STREAM = lmi("The licence", max_new_tokens=6)
 
 
-@pytest.mark.parametrize("djl", ["0.34.0", "0.25.0"])
+@pytest.mark.parametrize("djl", ["0.34.0", pytest.param("0.25.0", marks=pytest.mark.long)])
 def test_the_same_answers_with_and_without_a_rolling_batch(djl: str, tmp_path: Path) -> None:
     answers = {}
     for mode in ("trtllm", "disable"):

@@ -62,7 +62,10 @@ def text(made: tuple[Path, str, Path]) -> str:
     return answer
 
 
-@pytest.mark.parametrize(("engine", "djl"), [("Python", "0.34.0"), ("MPI", "0.34.0"), ("Python", "0.25.0")])
+@pytest.mark.parametrize(
+    ("engine", "djl"),
+    [("Python", "0.34.0"), ("MPI", "0.34.0"), pytest.param("Python", "0.25.0", marks=pytest.mark.long)],
+)
 def test_a_start_after_compiling_ahead(
     made: tuple[Path, str, Path], text: str, engine: str, djl: str
 ) -> None:

@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.long
 def test_the_decoder_computes_what_transformers_computes() -> None:
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("own_code_check.py"))],
