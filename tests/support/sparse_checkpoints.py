@@ -56,11 +56,12 @@ def llama_shapes(config: Mapping[str, Any]) -> dict[str, Sequence[int]]:
 def write(directory: Path, config: Mapping[str, Any] = LLAMA_3_8B, **changes: object) -> Checkpoint:
     """Write the checkpoint of a LLaMA and read it; it takes no room on a disk that knows holes."""
     content = {**config, **changes}
+    dtype, width = ("F32", 4) if content["torch_dtype"] == "float32" else ("BF16", 2)
     header: dict[str, Any] = {}
     end = 0
     for name, shape in llama_shapes(content).items():
-        begin, end = end, end + math.prod(shape) * 2
-        header[name] = {"dtype": "BF16", "shape": list(shape), "data_offsets": [begin, end]}
+        begin, end = end, end + math.prod(shape) * width
+        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [begin, end]}
     text = json.dumps(header).encode()
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "config.json").write_text(json.dumps(content))

@@ -124,9 +124,12 @@ def _request_tokens(facts: ModelFacts | None, options: Options) -> int:
 
 def _compiling(checkpoint: Checkpoint, parameters: int, dtype: str, options: Options) -> Compiling:
     built_in = 4 if options.quantize else compiler.BYTES[dtype]
+    stored_in = compiler.BYTES[weight_type(checkpoint, "auto")]
+    # Weights that are read as another type are there twice.
+    source = parameters * stored_in if stored_in != built_in else 0
     cost = _COST.get(options.quantize, 1.0)
     return Compiling(
-        host_bytes=int(_LIBRARIES + parameters * built_in * _PEAK.get(options.quantize or "", 2.2)),
+        host_bytes=int(_LIBRARIES + source + parameters * built_in * _PEAK.get(options.quantize or "", 2.2)),
         disk_bytes=compiler.disk_needed(checkpoint, dtype, options.quantize),
         seconds=Span(
             math.floor(8 + 6e-9 * parameters * cost),

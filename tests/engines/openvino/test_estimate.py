@@ -112,10 +112,12 @@ def test_compiling_takes_more_where_more_is_done(llama: Checkpoint) -> None:
     assert "rough" in plain.seconds.why
 
 
-def test_what_was_measured_is_within_the_span(tmp_path: Path) -> None:
-    """SmolLM2-135M on two cores: 11 s idle to 108 s with other work beside it; and 1.7 GB of memory."""
+@pytest.mark.parametrize(("dtype", "measured"), [("fp32", 1.737e9), ("bf16", 1.661e9)])
+def test_what_was_measured_is_within_the_span(dtype: str, measured: float, tmp_path: Path) -> None:
+    """SmolLM2-135M, stored in fp32, on two cores: 11 s and the imports idle, 108 s with other work beside it."""
     config = {
         **sparse_checkpoints.LLAMA_3_8B,
+        "torch_dtype": "float32",
         "hidden_size": 576,
         "intermediate_size": 1536,
         "num_hidden_layers": 30,
@@ -124,12 +126,12 @@ def test_what_was_measured_is_within_the_span(tmp_path: Path) -> None:
         "vocab_size": 49152,
         "tie_word_embeddings": True,
     }
-    found = estimated(sparse_checkpoints.write(tmp_path, config), dtype="fp32")
+    found = estimated(sparse_checkpoints.write(tmp_path, config), dtype=dtype)
     assert found.parameters == 134_515_008
     assert found.compiling is not None
     assert found.compiling.seconds.low <= 16
-    assert found.compiling.seconds.high >= 100
-    assert 1.6e9 < found.compiling.host_bytes < 2e9
+    assert found.compiling.seconds.high >= 108
+    assert 0.95 * measured < found.compiling.host_bytes < 1.2 * measured
 
 
 @pytest.mark.parametrize("quantize", [None, "int8"])
