@@ -4,6 +4,7 @@ import logging
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,12 +15,12 @@ import pytest
 
 from djl_trtllm.compile import cache, manifest
 from djl_trtllm.compile.cache import ensure
-from djl_trtllm.compile.plan import key
+from djl_trtllm.compile.plan import content, key
 from djl_trtllm.compile.recipe import Recipe
 from djl_trtllm.compile.settings import CacheSettings
 from djl_trtllm.compile.store import Store
-from djl_trtllm.core import CompiledModel
-from djl_trtllm.errors import CompileError, LoadError, OutOfMemory, RankError
+from djl_trtllm.core import CompiledModel, Progress
+from djl_trtllm.errors import CompileError, OutOfMemory
 from djl_trtllm.options.kinds import Size
 from djl_trtllm.options.table import Options
 from djl_trtllm.ranks import Solo
@@ -323,97 +324,24 @@ def test_an_error_at_any_step_of_publishing_leaves_nothing(
     assert not compiled(tmp_path).hit
 
 
-class Rank:
-    """One of two ranks: what it shares and agrees on is scripted, what it hears comes from the other's list."""
+def test_the_manifest_says_from_what_how_and_how_good_and_nothing_of_the_machine(tmp_path: Path) -> None:
+    def staged(out: Path, progress: Progress) -> None:
+        progress.stage("converting", 10.0)
+        build(out, progress)
+        progress.stage("checking")
 
-    size = 2
-
-    def __init__(self, rank: int, heard: list[object] | None = None, fails: bool = False) -> None:
-        self.rank = rank
-        self.said: list[object] = []
-        self.told: list[LoadError] = []
-        self._heard = list(heard or [])
-        self._fails = fails
-
-    def share(self, value: object) -> object:
-        if self.rank == 0:
-            self.said.append(value)
-            return value
-        heard = self._heard.pop(0)
-        if isinstance(heard, LoadError):
-            raise heard
-        return heard
-
-    def agree(self, error: LoadError | None = None) -> None:
-        if error is not None:
-            self.told.append(error)
-            raise error
-        self.check()
-
-    def check(self) -> None:
-        if self._fails:
-            raise RankError("rank 1 failed")
-
-
-def test_every_rank_builds_into_one_directory_and_gets_the_published_model(tmp_path: Path) -> None:
-    lead = Rank(0)
-    built = ensure(Recipe(plan(), build), lead, CacheSettings(tmp_path), Stages())
-    assert isinstance(lead.said[0], Path)
-    assert lead.said[1] == built
-    parts: list[Path] = []
-    other = Rank(1, heard=[tmp_path, built])
-    assert (
-        ensure(Recipe(plan(), lambda out, p: parts.append(out)), other, CacheSettings(tmp_path), Stages())
-        == built
-    )
-    assert parts == [tmp_path]
-    hit = ensure(Recipe(plan(), pytest.fail), Rank(1, heard=[built]), CacheSettings(tmp_path), Stages())
-    assert hit == built
-
-
-def test_a_rank_that_failed_ends_the_build_on_all(tmp_path: Path) -> None:
-    lead = Rank(0, fails=True)
-    with pytest.raises(RankError):
-        ensure(Recipe(plan(), build), lead, CacheSettings(tmp_path), Stages())
-    assert len(lead.said) == 1
-    assert debris(tmp_path) == []
-    with pytest.raises(RankError, match="disk"):
-        ensure(
-            Recipe(plan(), build),
-            Rank(1, heard=[tmp_path, RankError("Rank 0 failed: disk")]),
-            CacheSettings(tmp_path),
-            Stages(),
-        )
-
-
-def test_every_failure_of_rank_0_is_told_to_the_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def failing(out: Path, progress: object) -> None:
-        raise OutOfMemory("too little memory")
-
-    (tmp_path / "file").touch()
-    early, building, publishing = Rank(0), Rank(0), Rank(0)
-    with pytest.raises(CompileError):
-        ensure(Recipe(plan(), build), early, CacheSettings(tmp_path / "file"), Stages())
-    assert isinstance(early.told[0], CompileError)
-    with pytest.raises(OutOfMemory):
-        ensure(Recipe(plan(), failing), building, CacheSettings(tmp_path), Stages())
-    assert isinstance(building.told[0], OutOfMemory)
-    monkeypatch.setattr(manifest, "survey", lambda directory: {})
-    with pytest.raises(CompileError, match="no files"):
-        ensure(Recipe(plan(), build), publishing, CacheSettings(tmp_path), Stages())
-    assert isinstance(publishing.told[0], CompileError)
-    assert debris(tmp_path) == []
-
-
-def test_a_rank_that_waits_for_another_process_still_hears_of_a_failure(tmp_path: Path) -> None:
-    Store(tmp_path).prepare()
-    held = Store(tmp_path).lock(key(plan()))
-    assert held.acquire()
-    with pytest.raises(RankError):
-        ensure(Recipe(plan(), pytest.fail), Rank(0, fails=True), CacheSettings(tmp_path), Stages())
-    held.release()
+    recipe = Recipe(plan(), staged, lambda out, p: {"agreement": 0.99}, {"dtype": ("fp32", "OPTION_DTYPE")})
+    model = ensure(recipe, Solo(), CacheSettings(tmp_path), Stages())
+    kept = manifest.read(model.path)
+    assert (kept.key, kept.plan) == (key(plan()), content(plan()))
+    assert kept.quality == {"agreement": 0.99}
+    assert kept.options == {"dtype": ("fp32", "OPTION_DTYPE")}
+    assert kept.fetched is None
+    stages = kept.build["stages"]
+    assert isinstance(stages, dict)
+    assert list(stages) == ["converting", "checking", "writing the manifest"]
+    text = (model.path / "manifest.json").read_text()
+    assert not any(word in text for word in (str(tmp_path), socket.gethostname()))
 
 
 def test_the_key_depends_on_every_part_of_the_plan() -> None:
