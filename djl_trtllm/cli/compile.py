@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
-import logging
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from djl_trtllm.cli import console, model
+from djl_trtllm.cli import console, model, ranked
 from djl_trtllm.cli.outcome import Outcome
-from djl_trtllm.errors import ArtifactError, CompileError, DjlTrtllmError, OptionsError, UnsupportedModel
+from djl_trtllm.errors import ArtifactError, CompileError, OptionsError, UnsupportedModel
 
 if TYPE_CHECKING:
     from djl_trtllm.cli.model import Wanted
@@ -69,17 +63,21 @@ def run(args: argparse.Namespace) -> int:
 
     if args.cache_dir:
         args.option.append(("cache_dir", str(Path(args.cache_dir).absolute())))
-    rank, size = ranks.place(os.environ)
     with workspace.scratch() as scratch:
+        rank, size = ranks.place(os.environ)
         if size > 1:
-            return _as_rank(args, scratch, rank)
+
+            def work(progress: Progress, done: Callable[[Outcome], None]) -> None:
+                _compile(args, _wanted(args, scratch, progress), progress, done)
+
+            return ranked.take_part(args, rank, work)
         done: list[Outcome] = []
         with args.console.progress("compiling") as progress:
             wanted = _wanted(args, scratch, progress)
         count = _ranks(wanted, args.output)
         if count > 1:
             args.console.note(f"compiling with {count} ranks, started by mpirun")
-            return _under_mpirun(args, count, scratch)
+            return ranked.start(args, count, scratch)
         with args.console.progress("compiling") as progress:
             _compile(args, wanted, progress, done.append)
         done[0].show(args.console)
@@ -170,63 +168,3 @@ def _export(found: Ahead, wanted: Wanted, output: Path, progress: Progress) -> N
     except ArtifactError as error:
         cache.discard(found.model, CacheSettings.of(found.options, os.environ))
         raise export.damaged(error) from error
-
-
-def _under_mpirun(args: argparse.Namespace, count: int, scratch: Path) -> int:
-    """Run this command again, as that many ranks, and show what became of it; returns the exit code."""
-    from djl_trtllm.cli import main
-    from djl_trtllm.ranks import launch
-
-    outcome = scratch / "outcome.json"
-    command = launch.command(main.__name__, [*args.argv, "--outcome", str(outcome)], count, tagged=False)
-    beside = str(Path(sys.executable).parent)
-    environ = {**os.environ, "PATH": os.pathsep.join((beside, os.environ.get("PATH", "")))}
-    # The path of mpirun's session directory must be short.
-    environ["TMPDIR"] = str(scratch)
-    child = subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, stdout=sys.stderr)
-    try:
-        code = child.wait()
-    except KeyboardInterrupt:
-        child.wait()  # Ctrl-C has reached mpirun as well, which ends its ranks
-        raise
-    said = json.loads(outcome.read_text(encoding="utf-8")) if outcome.is_file() else {}
-    if code or "error" in said:
-        args.console.errors(
-            said.get("error") or [f"mpirun ended with exit code {code}; see its lines above."]
-        )
-        return 1
-    Outcome(**said).show(args.console)
-    return 0
-
-
-def _as_rank(args: argparse.Namespace, scratch: Path, rank: int) -> int:
-    """Take part as one rank; rank 0 alone says anything, to whoever started the ranks where that was this command."""
-    from djl_trtllm.ranks import ending
-
-    # What a rank says when it hears of another's failure; rank 0 says it as the error that it is.
-    logging.getLogger("djl_trtllm.ranks").setLevel(logging.CRITICAL)
-    done: list[Outcome] = []
-    saying = args.console.progress("compiling") if rank == 0 else contextlib.nullcontext(_Silent())
-    try:
-        with saying as progress:
-            _compile(args, _wanted(args, scratch, progress), progress, done.append)
-    except DjlTrtllmError as error:
-        if rank != 0:
-            # The first to end takes the others with it, and rank 0 has to be heard.
-            time.sleep(ending.AFTER_LEADER)
-        elif args.outcome:
-            args.outcome.write_text(json.dumps({"error": list(error.problems)}), encoding="utf-8")
-        else:
-            args.console.errors(error.problems)
-        sys.stdout.flush()
-        os._exit(1)  # the end of MPI would wait for ranks that may be gone
-    if rank == 0 and args.outcome:
-        args.outcome.write_text(json.dumps(asdict(done[0])), encoding="utf-8")
-    elif rank == 0:
-        done[0].show(args.console)
-    return 0
-
-
-class _Silent:
-    def stage(self, name: str, percent: float | None = None) -> None:
-        """Say nothing: rank 0 does."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from djl_trtllm.errors import CompileError, DjlTrtllmError
@@ -19,8 +16,6 @@ from djl_trtllm.partition.job import Job
 from djl_trtllm.ranks import launch
 
 log = logging.getLogger(__name__)
-
-_PR_SET_PDEATHSIG = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,7 +52,7 @@ def _run_ranks(job: Job, arguments: Sequence[str]) -> None:
         outcome = Path(scratch, "outcome")
         command = launch.command(rank.__name__, [str(outcome), *arguments], job.ranks)
         status = subprocess.run(
-            command, stdin=subprocess.DEVNULL, check=False, preexec_fn=_end_with_parent
+            command, stdin=subprocess.DEVNULL, check=False, preexec_fn=launch.end_with_parent
         ).returncode
         ended = [Path(f"{outcome}.{number}") for number in range(job.ranks)]
         for file in ended:
@@ -65,12 +60,6 @@ def _run_ranks(job: Job, arguments: Sequence[str]) -> None:
                 raise CompileError(*problems)
         if not ended[0].is_file():
             raise CompileError(f"The ranks ended with status {status} before they were done, see above.")
-
-
-def _end_with_parent() -> None:
-    """Have mpirun, which takes its ranks along, end when this script is killed: nobody would take what they make."""
-    with suppress(OSError, AttributeError):  # Linux alone has it
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 if __name__ == "__main__":

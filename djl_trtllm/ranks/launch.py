@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import ctypes
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from djl_trtllm.errors import RankError
 
 _MPIRUN = ("--allow-run-as-root", "--bind-to", "none", "--oversubscribe")
 _TAGGED = "--tag-output"
+_PR_SET_PDEATHSIG = 1
 
 
 def command(module: str, arguments: Sequence[str], count: int, *, tagged: bool = True) -> list[str]:
     """Return the command that runs `python -m module` as `count` ranks, without mpirun where it is one.
 
     `tagged` has mpirun write before every line which rank it is from.
-
     Raises `RankError` where mpirun is needed and is neither on PATH nor beside this Python.
     """
     python = [sys.executable, "-m", module, *arguments]
@@ -30,3 +33,12 @@ def command(module: str, arguments: Sequence[str], count: int, *, tagged: bool =
             f"{count} ranks need mpirun on PATH: install Open MPI, as DJL's engine=MPI needs it too."
         )
     return [found, "-np", str(count), *_MPIRUN, *([_TAGGED] if tagged else []), *python]
+
+
+def end_with_parent() -> None:
+    """Have mpirun, which takes its ranks along, end when who started it is killed; to be called in the child.
+
+    Nobody would take what they make.
+    """
+    with suppress(OSError, AttributeError):  # Linux alone has it
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
