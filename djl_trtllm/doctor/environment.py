@@ -32,7 +32,7 @@ def examine(subject: Subject) -> Iterator[Finding]:
     if features:
         yield ok(NAME, f"SERVING_FEATURES={features}.")
     yield from _djl(subject)
-    if subject.mpi and shutil.which("mpirun", path=_path(subject)) is None:
+    if subject.mpi and subject.release is None and shutil.which("mpirun", path=_path(subject)) is None:
         yield problem(
             NAME,
             "engine=MPI needs mpirun, and none is on PATH.",

@@ -44,7 +44,7 @@ def examine(subject: Subject) -> Iterator[Finding]:
         )
         return
     yield from _compared(subject, needs)
-    if subject.ranks > 1 and not _installed("mpi4py"):
+    if subject.ranks > 1 and subject.release is None and not _installed("mpi4py"):
         yield problem(
             NAME, f"{subject.ranks} ranks need mpi4py, which is not installed.", "pip install mpi4py"
         )

@@ -14,10 +14,15 @@ NAMED = f"{examined.RIGHT}option.model_id=org/tiny\n"
 @pytest.fixture(autouse=True)
 def _offline_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hub's cache of our own, and no network at all."""
-    from huggingface_hub import constants
+    from huggingface_hub import _snapshot_download, constants
 
     broken.machine(monkeypatch, {})
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    for module in (constants, _snapshot_download):  # releases before 0.24 have a name of their own for it
+        monkeypatch.setattr(module, "HF_HUB_CACHE", str(tmp_path / "hub"), raising=False)
+    # Old versions have a name of their own for it.
+    monkeypatch.setattr(
+        "huggingface_hub._snapshot_download.HF_HUB_CACHE", str(tmp_path / "hub"), raising=False
+    )
 
     def connect(self: socket.socket, address: object) -> None:
         raise AssertionError(f"a check connects to {address}")
