@@ -28,13 +28,13 @@ def fits(file: Path, head: Mapping[str, object]) -> bool:
 def _told(head: Mapping[str, object]) -> dict[str, str]:
     """Return the checksums of the whole object, the one that is computed fastest first."""
     found = {}
-    if head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT":
+    etag = str(head.get("ETag", "")).strip('"')
+    # Objects of several parts mostly have a checksum of checksums. Stores that do not tell the kind give that.
+    if head.get("ChecksumType", "COMPOSITE" if "-" in etag else "FULL_OBJECT") == "FULL_OBJECT":
         for name in ("CRC32", "SHA1", "SHA256"):
             value = head.get(f"Checksum{name}")
-            # Objects of several parts have a checksum of checksums, with their number after a hyphen.
             if isinstance(value, str) and "-" not in value:
                 found[name] = value
-    etag = str(head.get("ETag", "")).strip('"')
     plain = head.get("ServerSideEncryption") in (None, "AES256") and "SSECustomerAlgorithm" not in head
     if plain and _MD5.fullmatch(etag):
         found["MD5"] = etag

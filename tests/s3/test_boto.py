@@ -196,6 +196,23 @@ def test_files_are_stored_while_the_process_ends(
     assert s3_server.content("boto-ends", "a") == BIG
 
 
+def test_an_object_that_was_put_in_parts(
+    s3_server: s3.S3, client: Boto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its ETag is no MD5, and its checksum is one of checksums."""
+    from boto3.s3.transfer import TransferConfig
+
+    place = parse(s3_server.bucket("boto-parts")) / "m"
+    (tmp_path / "there").write_bytes(BIG * 200)
+    parts = TransferConfig(multipart_threshold=5 << 20, multipart_chunksize=5 << 20)
+    s3_server.client.upload_file(str(tmp_path / "there"), "boto-parts", "m/here", Config=parts)
+    (wanted,) = client.listing(place)
+    assert wanted.etag.endswith("-2")
+    monkeypatch.setattr(client, "_piece", 1 << 20)
+    client.fetch(place, {tmp_path / "here": wanted}, lambda count: None)
+    assert (tmp_path / "here").read_bytes() == BIG * 200
+
+
 def test_nothing_there(s3_server: s3.S3, client: Boto, tmp_path: Path) -> None:
     s3_server.bucket("boto-empty", {"m/a": b""})
     with pytest.raises(errors.Missing, match="nothing below s3://boto-empty/x/"):

@@ -19,7 +19,7 @@ SHA256 = base64.b64encode(hashlib.sha256(CONTENT).digest()).decode()
         {"ETag": f'"{MD5}"'},
         {"ETag": f'"{MD5}"', "ServerSideEncryption": "AES256"},
         {"ETag": '"0-2"', "ChecksumCRC32": CRC32, "ChecksumType": "FULL_OBJECT"},
-        {"ETag": '"0-2"', "ChecksumSHA256": SHA256},
+        {"ETag": '"0"', "ChecksumSHA256": SHA256},
     ],
 )
 def test_checksums_that_are_compared(tmp_path: Path, head: dict[str, str]) -> None:
@@ -38,6 +38,7 @@ def test_checksums_that_are_compared(tmp_path: Path, head: dict[str, str]) -> No
         {"ETag": '"0123-9"'},
         {"ETag": '"0-2"', "ChecksumCRC32": "AAAAAA==", "ChecksumType": "COMPOSITE"},
         {"ETag": '"0-2"', "ChecksumSHA256": "AAAA-2"},
+        {"ETag": '"0-2"', "ChecksumCRC32": "AAAAAA=="},
         {"ETag": '"0-2"', "ChecksumCRC64NVME": "AAAA"},
     ],
 )
