@@ -30,6 +30,7 @@ def test_the_handler_figure_runs_on_both_versions_and_both_sides_say_the_same() 
 def test_the_look_up_figure_runs() -> None:
     printed = quick("lookup")
     assert "hit_lookup/20 " in printed
+    assert "hit_lookup_cpu/20 " in printed
     assert "hit_lookup/1 " in printed
 
 
