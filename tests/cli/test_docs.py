@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from djl_trtllm.cli import docs
+from djl_trtllm.cli.main import parser
 from tests.support import tiny
 from tests.support.model_dirs import tiny_model
 from tests.support.snippets import ROOT, snippets
@@ -58,3 +61,26 @@ def test_the_examples_run(tmp_path: Path) -> None:
     ):
         assert said in ran.stdout, ran.stdout + ran.stderr
     assert (tmp_path / "compiled" / "openvino_model.bin").is_file()
+
+
+def commands() -> list[tuple[str, str]]:
+    """Every command line that a page of the documentation shows in a block for a shell."""
+    pages = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+    return [
+        (str(snippet), part.strip())
+        for page in pages
+        for snippet in snippets(page)
+        if snippet.kind in ("sh", "bash", "shell")
+        for line in snippet.text.replace("\\\n", " ").splitlines()
+        for part in re.split(r"[;|>]|&&", line)
+        if part.strip().startswith("djl-trtllm ")
+    ]
+
+
+def test_every_command_line_in_the_documentation_is_one() -> None:
+    found = commands()
+    assert len(found) > 12
+    for place, line in found:
+        words = shlex.split(line, comments=True)[1:]
+        if words[0] != "--help":
+            assert parser().parse_args(words), place
