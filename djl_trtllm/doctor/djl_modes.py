@@ -91,6 +91,12 @@ def _stepping(subject: Subject) -> Iterator[Finding]:
                 f"{said} with SERVING_FEATURES={features} becomes async_mode=true, which is not for this handler.",
                 fix,
             )
+        elif not rolling:
+            yield note(
+                NAME,
+                f"{said}, so DJL-Serving calls the handler with one request at a time.",
+                f"{fix} `djl-trtllm serve` batches by itself.",
+            )
         elif subject.djl is None or subject.djl >= _ADVISED[0]:
             yield note(
                 NAME,

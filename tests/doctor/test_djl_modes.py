@@ -104,6 +104,7 @@ def test_every_era_is_named_where_the_version_is_not_known(tmp_path: Path) -> No
     [
         ("option.rolling_batch=disable", "0.36.0", "one request a call"),
         ("option.rolling_batch=auto", "0.36.0", "one request runs at a time"),
+        ("", "0.27.0", "with one request at a time"),
         ("option.rolling_batch=trtllm\nbatch_size=4", "0.33.0", "batch_size=4 turns rolling batches off"),
         ("option.rolling_batch=trtllm\noption.runtime=trtllm", "0.33.0", "retry_threshold is not set"),
     ],
