@@ -215,6 +215,7 @@ def test_no_directory_of_this_machine_is_in_a_reason(tmp_path: Path, variants: d
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_every_family_is_compared_after_every_quantisation(family: str) -> None:
     cases = {name: VARIANTS[name] | {"openvino_group_size": 32} for name in QUANTISED}
@@ -241,6 +242,7 @@ def by_transformers(source: Path, compiled: Path, scratch: Path) -> list[Scores]
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("family", ["llama", "gpt_bigcode", "mistral"])
 def test_both_ways_of_scoring_give_the_same(family: str, tmp_path: Path) -> None:
     """OpenVINO's model of a checkpoint scores as transformers does, also with a sliding window shorter than a text."""

@@ -16,7 +16,12 @@ from tests.support.plans import Stages
 from tests.support.toy_engine import ToyEngine, toy_limits
 from tests.support.trtllm_engines import VOCAB, model, options
 
-ENGINE_ROWS = [row for row in ROWS if minor(row) < (1, 3)]
+EVERY_RUN = ("0.8.0", "0.9.0", "0.12.0", "1.2~")
+ENGINE_ROWS = [
+    pytest.param(row, marks=() if row in EVERY_RUN else pytest.mark.long)
+    for row in ROWS
+    if minor(row) < (1, 3)
+]
 
 
 @pytest.mark.parametrize("row", ENGINE_ROWS)

@@ -86,9 +86,17 @@ def built(directory: Path, row: str, chosen: Options) -> Comparison:
     return Comparison(found, chosen, resolved, Release.of(version(row)), out)
 
 
-CASES = [(row, {"quantize": "int8"}) for row in ENGINE_ROWS if minor(row) >= (0, 12)]
-CASES += [("0.10.0", {"quantize": "awq"}), ("0.14.0", {"quantize": "smoothquant"})]
-CASES += [("0.16.0", {"quantize": "int4", "max_beam_width": 2})]
+CASES: list[Any] = [
+    ("0.10.0", {"quantize": "awq"}),
+    ("0.14.0", {"quantize": "smoothquant"}),
+    ("0.16.0", {"quantize": "int4", "max_beam_width": 2}),
+    ("1.2~", {"quantize": "int8"}),
+]
+CASES += [
+    pytest.param(row, {"quantize": "int8"}, marks=pytest.mark.long)
+    for row in ENGINE_ROWS
+    if minor(row) >= (0, 12)
+]
 
 
 @pytest.mark.parametrize(("row", "chosen"), CASES)
@@ -202,6 +210,7 @@ def test_options_reach_a_child_as_they_are(given: dict[str, object]) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 @pytest.mark.compile
 @pytest.mark.parametrize("row", ["0.12.0", "0.14.0"])
 def test_compared_in_children_and_kept_in_the_manifest(
