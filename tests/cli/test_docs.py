@@ -33,9 +33,15 @@ def test_the_examples_run(tmp_path: Path) -> None:
     built = tiny.compiled("llama")
     shutil.copytree(built, tmp_path / "cache" / "artifacts" / built.name)
     tiny_model(tmp_path / "my-model", "llama", cache_dir="")
+    # These sources, whatever is installed.
+    program = tmp_path / "bin" / "djl-trtllm"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m djl_trtllm.cli.main "$@"\n')
+    program.chmod(0o755)
     environ = {
         **os.environ,
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": f"{program.parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
         "OPTION_CACHE_DIR": str(tmp_path / "cache"),
         "BASH_ENV": "",
     }
