@@ -7,6 +7,7 @@ foreseen    one process looks, whatever number of ranks a load would have; nothi
 from __future__ import annotations
 
 import faulthandler
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from djl_trtllm.compile.settings import CacheSettings
 from djl_trtllm.compile.store import Store
 from djl_trtllm.core import CompiledModel, Progress
 from djl_trtllm.engines import registry
-from djl_trtllm.options import sources
+from djl_trtllm.options import explain, sources
 from djl_trtllm.options.table import Options
 from djl_trtllm.ranks import ending
 from djl_trtllm.ranks.mpi_team import LISTEN_EVERY, MpiTeam
@@ -27,6 +28,8 @@ from djl_trtllm.ranks.solo import Solo
 from djl_trtllm.service import joining
 from djl_trtllm.service.artifact import Artifact
 from djl_trtllm.service.joining import Joined
+
+log = logging.getLogger(__name__)
 
 Highest = tuple[str, Mapping[str, str]]
 
@@ -99,6 +102,8 @@ def _compile(
     team.within(AS_LONG_AS_IT_TAKES)
     faulthandler.cancel_dump_traceback_later()
     joining.compare(options, team)
+    if team.rank == 0:
+        _say_notes(options, runtime.name)
     artifact = Artifact(runtime, options, team, environ, progress)
     model = artifact.find()
     if team.rank == 0:
@@ -120,6 +125,7 @@ def foreseen(
     options = sources.read(properties, environ, highest=highest)
     world = registry.ranks_of(options)
     runtime = registry.choose(options, world)
+    _say_notes(options, runtime.name)
     artifact = Artifact(runtime, options, _Whole(world), environ, progress)
     model, plan = artifact.intended()
     store = Store(CacheSettings.of(options, environ).root)
@@ -134,6 +140,12 @@ def foreseen(
         return replace(foresight, found=found)
     named = str(options.model_id) if "model_id" in options.sources else ""
     return replace(foresight, nearest=reasons.nearest(plans.content(plan), named, store.manifests()))
+
+
+def _say_notes(options: Options, runtime: str) -> None:
+    """Log what is odd about the options."""
+    for note in explain.notes(options, runtime):
+        log.warning("%s", note)
 
 
 class _Whole(Solo):

@@ -84,6 +84,17 @@ def test_a_checkpoint_and_options_by_flag(
     }
 
 
+def test_what_is_odd_about_options_is_said(
+    model: Path, builds: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(model), "--option", "quantise=awq", "--option", "max_num_tokens=50"]
+    for command in ("compile", "inspect"):
+        assert main([command, *words]) == 0
+        said = capsys.readouterr().err
+        assert "warning: quantise (from --option) is not an option; did you mean quantize?\n" in said
+        assert "warning: max_num_tokens=50 (from --option) is not used here; " in said
+
+
 def test_the_file_wins_over_the_environment(
     model: Path, builds: list[Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
