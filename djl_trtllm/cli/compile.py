@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from djl_trtllm.local import workspace
 
     if args.cache_dir:
-        args.option = [*args.option, ("cache_dir", str(Path(args.cache_dir).absolute()))]
+        args.option = [*args.option, ("cache_dir", str(Path(args.cache_dir).resolve()))]
     with workspace.scratch() as scratch:
         rank, size = ranks.place(os.environ)
         if size > 1:

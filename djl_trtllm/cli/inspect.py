@@ -103,7 +103,7 @@ def _foresee(args: argparse.Namespace, shown: Console) -> None:
     from djl_trtllm.service import ahead
 
     if args.cache_dir:
-        args.option = [*args.option, ("cache_dir", str(Path(args.cache_dir).absolute()))]
+        args.option = [*args.option, ("cache_dir", str(Path(args.cache_dir).resolve()))]
     args.model = args.what
     with workspace.scratch() as scratch, _without_the_hub(), shown.progress("looking") as progress:
         wanted = model.wanted(args, scratch, progress)
