@@ -212,12 +212,15 @@ def damaged(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
-@settings(max_examples=2000, deadline=None)
-@given(
+ANY = given(
     st.binary(max_size=60) | TEXTS | damaged(),
     st.sampled_from(["", "application/json", "text/plain"]),
     st.sampled_from(["warn", "reject"]),
 )
+
+
+@settings(max_examples=500, deadline=None)
+@ANY
 @example(b"[" * 1_000_000, "", "warn")
 @example(b'{"inputs":' * 200_000, "", "warn")
 @example(b'{"inputs": "x", "parameters": ' + b'{"a":' * 200_000, "", "warn")
@@ -229,6 +232,17 @@ def damaged(draw: st.DrawFn) -> bytes:
 @example(b'{"inputs": "\xed\xa0\x80", "\xff": 1}', "", "warn")
 @example(b'{"inputs": "x", "parameters": {"\xff": 1}}', "", "warn")
 def test_any_bytes_are_a_request_or_refused(data: bytes, content_type: str, unknown: str) -> None:
+    request_or_refused(data, content_type, unknown)
+
+
+@pytest.mark.long
+@settings(max_examples=4_000, deadline=None)
+@ANY
+def test_very_many_bytes_are_a_request_or_refused(data: bytes, content_type: str, unknown: str) -> None:
+    request_or_refused(data, content_type, unknown)
+
+
+def request_or_refused(data: bytes, content_type: str, unknown: str) -> None:
     try:
         request = read(data, content_type, Defaults(unknown_parameters=unknown))
     except InvalidRequest as error:
