@@ -156,7 +156,7 @@ def test_waiting_for_another_process(tmp_path: Path, caplog: pytest.LogCaptureFi
 def test_ranks_that_build_engines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each rank tells of its own part, also when the others have done theirs."""
+    """Each rank tells of its own part, and then that it waits for the other."""
     monkeypatch.setattr(versions, "installed", lambda: Release.of("0.14.0"))
     monkeypatch.setattr(gpus, "devices", lambda: [Gpu("NVIDIA A10G", "8.6", 24 << 30)] * 2)
     model = checkpoint.read(raw_checkpoints.write(tmp_path / "m", LLAMA, llama_shapes()), "my model")
@@ -166,6 +166,8 @@ def test_ranks_that_build_engines(
     def job(job, options, progress, check) -> None:
         progress.stage("building the engine")
         until_beaten(caplog, f"rank {job.rank}: building the engine")
+        if job.rank == 1:
+            until_beaten(caplog, "rank 0: waiting for the other ranks, ")
         Path(job.out, f"rank{job.rank}.engine").write_bytes(b"engine")
 
     def one(team) -> None:

@@ -86,6 +86,7 @@ class TeamBuild:
         except Exception as failure:
             error = CompileError(f"Compiling failed with {type(failure).__name__}: {failure}")
             error.__cause__ = failure
+        self._progress.waiting()
         self._team.agree(error)
 
     def _prepare(self) -> None:
@@ -165,6 +166,11 @@ class _Attended:
         """Report a stage of this rank's. Raises `RankError` when another rank has failed."""
         self._team.check()
         self._progress.stage(f"{self._rank}{name}", percent)
+
+    def waiting(self) -> None:
+        """Report that this rank has done its part, where there are others; never raises."""
+        if self._rank:
+            self._progress.stage(f"{self._rank}waiting for the other ranks")
 
 
 def _prepared_name(resolved: Resolved) -> str:

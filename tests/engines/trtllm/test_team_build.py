@@ -109,9 +109,10 @@ def test_two_ranks_build_once_the_checkpoint_is_prepared(model: Checkpoint, out:
     assert by_rank[0].arguments == by_rank[1].arguments
     assert by_rank[1].at("Mapping")["world_size"] == 2
     assert sorted(path.name for path in out.iterdir()) == ["rank0.engine", "rank1.engine"]
+    waiting = ["rank 0: waiting for the other ranks", "rank 1: waiting for the other ranks"]
     assert sorted(names) == [
-        ["rank 0: preparing the checkpoint", "rank 0: working"],
-        ["rank 1: working"],
+        ["rank 0: preparing the checkpoint", waiting[0], "rank 0: working", waiting[0]],
+        [waiting[1], "rank 1: working", waiting[1]],
     ]
 
 
