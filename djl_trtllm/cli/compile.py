@@ -61,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
     from djl_trtllm import ranks
     from djl_trtllm.local import workspace
 
+    if args.output is not None:
+        args.output = args.output.resolve()
     if args.cache_dir:
         args.option = [*args.option, ("cache_dir", str(Path(args.cache_dir).resolve()))]
     with workspace.scratch() as scratch:

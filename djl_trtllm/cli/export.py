@@ -56,17 +56,17 @@ def check(target: Path, *, force: bool) -> None:
 def write(artifact: Path, target: Path, lines: Mapping[str, str], code: Path | None = None) -> None:
     """Make `target` a copy of the artifact with a serving.properties of `lines`; every digest is compared.
 
-    `code` is a file model.py that goes with them. Raises `ArtifactError` for a damaged artifact, `CompileError` for
-    the disk's failures; `target` is as it was then.
+    `target` is an absolute path, `code` a file model.py that goes with them. Raises `ArtifactError` for a damaged
+    artifact, `CompileError` for the disk's failures; `target` is as it was then.
     """
     from djl_trtllm.local import properties
 
-    parent = target.absolute().parent
+    parent = target.parent
     half = parent / f".{target.name}{_PARTIAL}{os.getpid()}-{secrets.token_hex(4)}"
     try:
         parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(target)
-        shutil.copytree(artifact, half, copy_function=_copy)
+        _copy_tree(artifact, half)
         manifest.verify(half)
         (half / "serving.properties").write_text(properties.render(lines), encoding="utf-8")
         if code is not None:
@@ -116,12 +116,15 @@ def damaged(error: ArtifactError) -> ArtifactError:
     return ArtifactError(*error.problems, "It is removed from the cache: compile again.")
 
 
-def _copy(source: str, target: str) -> str:
-    if Path(source).stat().st_size >= _LINKED_FROM:
-        with suppress(OSError):  # another file system, or one without links
-            os.link(source, target)
-            return target
-    return str(shutil.copy2(source, target))
+def _copy_tree(source: Path, target: Path) -> None:
+    for file in sorted(path for path in source.rglob("*") if path.is_file()):
+        place = target / file.relative_to(source)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if file.stat().st_size >= _LINKED_FROM:
+            with suppress(OSError):  # another file system, or one without links
+                os.link(file, place)
+                continue
+        shutil.copyfile(file, place)
 
 
 def _put(half: Path, target: Path) -> None:
@@ -145,7 +148,7 @@ def _is_empty(directory: Path) -> bool:
 def _remove_abandoned(target: Path) -> None:
     """Remove what writers of the same directory have left that were killed."""
     begin = f".{target.name}{_PARTIAL}"
-    for path in target.absolute().parent.glob(f"{begin}*"):
+    for path in target.parent.glob(f"{begin}*"):
         process = path.name.removeprefix(begin).partition("-")[0]
         if process.isdigit() and not Path("/proc", process).exists():
             shutil.rmtree(path, ignore_errors=True)

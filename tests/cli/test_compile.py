@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from djl_trtllm.cli import export
 from djl_trtllm.cli.main import main
 from djl_trtllm.compile import manifest
 from djl_trtllm.local import properties
@@ -208,6 +209,40 @@ def test_an_output_that_cannot_be_written(
     (tmp_path / "file").touch()
     assert main(["compile", str(model), "--output", str(tmp_path / "file" / "output")]) == 1
     assert "cannot be written: " in capsys.readouterr().err
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(
+    model: Path,
+    builds: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    compiled(model, capsys=capsys)
+
+    def full(source: Path, target: Path) -> None:
+        target.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(export.shutil, "copyfile", full)
+    before = set(tmp_path.iterdir())
+    assert main(["compile", str(model), "--output", str(tmp_path / "output")]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(f"error: {tmp_path / 'output'} cannot be written: No space left on device. ")
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_an_output_in_the_directory_where_one_is(
+    model: Path,
+    builds: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert compiled(model, "--output", ".", capsys=capsys)["output"] == str(tmp_path / "here")
+    assert (tmp_path / "here" / "manifest.json").is_file()
 
 
 def test_without_a_cache_an_output_is_needed(
