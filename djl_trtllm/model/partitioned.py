@@ -81,7 +81,8 @@ class Record:
         """Make the record of a repository that will lie at `repository`."""
         djls = repository.parent.name == "trtllm" and _DJLS.fullmatch(repository.name)
         values = options.build_values(ENGINES)
-        return cls(source, runtime, _json(values), source.stamps(), str(repository) if djls else None)
+        home = str(repository.resolve()) if djls else None
+        return cls(source, runtime, _json(values), source.stamps(), home)
 
     def write(self, directory: Path) -> None:
         """Write the record into a directory."""
@@ -131,7 +132,7 @@ def source(path: Path, options: Options) -> Source | None:
     record = read(path)
     if record is None:
         return None
-    by_name = record.home == str(path)
+    by_name = record.home == str(path.resolve())
     if record.runtime == ENGINES:
         changes = record.changes(options) if by_name else []
         if not changes:

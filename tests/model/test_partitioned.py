@@ -64,6 +64,17 @@ def test_old_engines_that_djl_finds_by_name_are_not_served(repository, model, ca
     assert said in caplog.text
 
 
+def test_a_cache_directory_behind_a_link(tmp_path, model) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    path = tmp_path / "link" / "trtllm" / ("0123456789" * 4)
+    engine_directories.lmi(path, engine_directories.config())
+    Record.of(Source(str(model)), "trtllm", OPTIONS, path).write(path / "llama")
+    for seen in (path, path.resolve()):
+        assert source(seen) is None
+        assert source(seen, max_input_len=9) == Source(str(model))
+
+
 def test_engines_of_other_weights_are_not_served(repository, model, caplog) -> None:
     (model / "config.json").write_text((model / "config.json").read_text() + " ")
     with caplog.at_level(logging.WARNING):
