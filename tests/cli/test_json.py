@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,25 @@ def test_an_interrupt_is_a_document(
     monkeypatch.setattr("djl_trtllm.cli.gc.run", interrupt)
     assert main(["gc", "--json"]) == 130
     assert json.loads(capsys.readouterr().out) == {"error": ["Interrupted."]}
+
+
+def test_a_selftest_that_fails_is_a_report(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Report:
+        well = False
+
+        def as_json(self) -> dict[str, object]:
+            return {"well": False}
+
+    def run(chosen: object, refused: object, settings: object, say: Callable[[str], None]) -> Report:
+        say("a line for people")
+        return Report()
+
+    monkeypatch.setattr("djl_trtllm.selftest.run.run", run)
+    words = ["selftest", "--runtime", "openvino", "--families", "gpt2"]
+    assert main([*words, "--json"]) == 1
+    assert capsys.readouterr() == ('{\n  "well": false\n}\n', "a line for people\n")
+    assert main([*words, "--json", "report.json"]) == 1
+    assert capsys.readouterr() == ("a line for people\n", "")
+    assert json.loads(Path("report.json").read_text()) == {"well": False}

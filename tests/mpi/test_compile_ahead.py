@@ -17,15 +17,15 @@ from tests.support.server import ROOT, serve
 pytestmark = pytest.mark.compile
 
 
-def compile_(place: Place, *words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "djl_trtllm.cli.main", "compile", *map(str, words)]
+def run(place: Place, *words: object, command: str = "compile") -> subprocess.CompletedProcess[str]:
+    command_line = [sys.executable, "-m", "djl_trtllm.cli.main", command, *map(str, words)]
     environ = {**os.environ, **place.environment()}
-    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+    return subprocess.run(command_line, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
 
 
 def test_what_fails_on_ranks_is_an_error_of_the_command(tmp_path: Path) -> None:
     place = Place(tmp_path)
-    ran = compile_(place, place.model(rotary_dim=8), "--json")
+    ran = run(place, place.model(rotary_dim=8), "--json")
     assert ran.returncode == 1
     (problem,) = json.loads(ran.stdout)["error"]
     assert problem.startswith("rotary_dim=8 (from serving.properties) has no effect on ")
@@ -34,7 +34,7 @@ def test_what_fails_on_ranks_is_an_error_of_the_command(tmp_path: Path) -> None:
 
 def test_what_stands_against_it_is_said_before_ranks_are_started(tmp_path: Path) -> None:
     place = Place(tmp_path)
-    ran = compile_(place, place.model(use_fp8_context_fmha="true"))
+    ran = run(place, place.model(use_fp8_context_fmha="true"))
     assert (ran.returncode, ran.stdout) == (1, "")
     assert "error: use_fp8_context_fmha=true" in ran.stderr
     assert "mpirun" not in ran.stderr
@@ -46,11 +46,13 @@ def test_what_stands_against_it_is_said_before_ranks_are_started(tmp_path: Path)
 def test_two_ranks_compiled_ahead_are_a_hit_when_served(tmp_path: Path) -> None:
     place = Place(tmp_path)
     output = tmp_path / "output"
-    ran = compile_(place, place.model(), "--json", "--output", output)
+    ran = run(place, place.model(), "--json", "--output", output)
     assert ran.returncode == 0, ran.stderr
     done = json.loads(ran.stdout)
     assert (done["runtime"], done["hit"], done["output"]) == ("trtllm", False, str(output))
     assert place.building() == []
+    told = json.loads(run(place, place.model(), "--json", command="inspect").stdout)
+    assert (told["hit"], told["key"]) == (True, done["key"]), "one process looks for what two ranks would"
     with place.serve() as server:
         assert f"cache hit: llama {done['key'][:12]}" in server.log_text()
         assert place.calls("from_hugging_face") == []
