@@ -3,7 +3,7 @@
 The compiler's libraries are loaded once, which is most of a build. Each line of input forks a process that looks the
 model up in the cache and makes it if it is not there: `build` compiles it, for real; `copy` takes the files of the
 compiled model, so that publishing comes at once. It says `pid <n>`, its stages as `stage <name>`, and
-`made hit|built <path>`; the server says `ended <status>` after it.
+`made hit|built <path>`; at the next line the server reaps it and says `ended <status>`.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def load_libraries(model: Path) -> None:
 def serve(model: Path, cache: Path, compiled: Path) -> None:
     load_libraries(model)
     say("ready")
-    for line in sys.stdin:
+    while line := sys.stdin.readline():
         child = os.fork()
         if child == 0:
             say("pid", os.getpid())
@@ -77,6 +77,7 @@ def serve(model: Path, cache: Path, compiled: Path) -> None:
             made = compile_model(model, cache, say=lambda name: say("stage", name))
             say("made", "hit" if made.hit else "built", made.path)
             os._exit(0)
+        sys.stdin.readline()  # until it is reaped, nobody else can have its process id
         say("ended", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
