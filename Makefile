@@ -13,6 +13,8 @@ BIN := .venv/bin
 # In the order of their names: the files that take long come early, the quick ones fill what is left.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 LOCK := requirements/dev.lock
+# Every child that imports torch and transformers would compile their sources again, which takes as long as running them.
+unexport PYTHONDONTWRITEBYTECODE
 READY := .venv/.ready
 
 .PHONY: serve test test-lowest check-long lint format bench lock clean help
