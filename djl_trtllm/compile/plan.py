@@ -17,6 +17,7 @@ _WORDS = {
     "device": "the device",
     "world_size": "the number of ranks",
 }
+_OWN_CODE = "the code of this package that builds"
 _GROUPS = {"options": "option {}", "versions": "the version of {}", "extra": "{}"}
 
 
@@ -61,7 +62,8 @@ def differences(old: Content, new: Content) -> list[str]:
             if was != now:
                 # A library that enters only some plans, as the quantiser does, is no reason of its own.
                 place = later if group == "versions" and None in (was, now) else found
-                place.append(f"{words.format(name)} is {_shown(now)} and was {_shown(was)}")
+                subject = _OWN_CODE if (group, name) == ("versions", "recipe") else words.format(name)
+                place.append(f"{subject} is {_shown(now)} and was {_shown(was)}")
     found += _changed_files(mapping(old.get("inputs")), mapping(new.get("inputs")))
     return found or later
 

@@ -34,3 +34,8 @@ def test_differences_are_words() -> None:
         "the file config.json is gone",
     ]
     assert differences(content(old), content(old)) == []
+
+
+def test_our_own_code_is_named_as_such() -> None:
+    old, new = (content(dataclasses.replace(plan(), versions={"recipe": digest})) for digest in ("a1", "b2"))
+    assert differences(old, new) == ["the code of this package that builds is b2 and was a1"]
