@@ -41,8 +41,13 @@ class Use:
         """Take the lock for as long as nobody may begin to use the artifact; False where somebody does."""
         self.release()
         self._descriptor = self._open(create=True)
-        if self._descriptor is not None and _taken(self._descriptor, fcntl.LOCK_EX) is False:
-            return True
+        if self._descriptor is not None:
+            taken = _taken(self._descriptor, fcntl.LOCK_EX)
+            if taken is False:
+                return True
+            if taken:
+                with suppress(OSError):
+                    os.utime(self._descriptor)  # it is being used now, however long ago that began
         self.release()
         return False
 

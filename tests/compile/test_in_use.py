@@ -43,6 +43,17 @@ def test_the_last_use_is_when_one_began(tmp_path: Path) -> None:
     use.release()
 
 
+def test_who_would_remove_what_is_in_use_notes_that_it_is(tmp_path: Path) -> None:
+    use = Use(tmp_path / "k")
+    use.hold()
+    os.utime(tmp_path / "k", (1, 1))
+    assert use.busy()
+    assert use.last() == 1
+    assert not Use(tmp_path / "k").alone()
+    assert time.time() - (use.last() or 0) < 60
+    use.release()
+
+
 def test_who_begins_waits_for_who_is_removing(tmp_path: Path) -> None:
     remover, use = Use(tmp_path / "k"), Use(tmp_path / "k")
     assert remover.alone()
