@@ -20,7 +20,8 @@ fetched, compiled or loaded. The exit code is 1 if a start would fail.
 """
 WHAT = """\
 MODEL is a model directory with serving.properties, or that file; a directory with a Hugging Face checkpoint or a
-compiled model; or a hub id. Without it HF_MODEL_ID is taken from the environment, else the current directory.
+compiled model; a hub id; or an address s3://bucket/prefix. Without it HF_MODEL_ID is taken from the environment, else
+the current directory.
 """
 EXAMPLES = """\
 examples:

@@ -24,8 +24,8 @@ Without WHAT, list the compiled models in the cache. `all` describes every one o
 KEY, or its beginning, describes one: what model, from what files, with what options and versions, how long it took, how
 good it is. So does a directory that `compile --output` has written.
 
-MODEL, anything else that `serve` takes, is looked at as a start would: whether it would find its model compiled and, if
-not, exactly what differs from the one that comes nearest. Nothing is compiled, and nothing is fetched.
+MODEL, a directory, a hub id or an s3:// address, is looked at as a start would: whether it would find its model
+compiled and, if not, exactly what differs from the one that comes nearest. Nothing is compiled, and nothing is fetched.
 """
 EXAMPLES = """\
 examples:

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from djl_trtllm.service.ahead import Highest
 
 FLAG = "--option"
+FORMS = "a directory, a hub id or an s3:// address"
 PROPERTIES = "serving.properties"
 WHAT = """\
 MODEL is a model directory with serving.properties, or that file; a directory with a Hugging Face checkpoint or a
-compiled model; or a hub id. Without it HF_MODEL_ID is taken from the environment, else a small demo model.
+compiled model; a hub id; or an address s3://bucket/prefix. Without it HF_MODEL_ID is taken from the environment, else
+a small demo model.
 """
 SOURCES = """\
 Options come from --option, else from serving.properties, else from OPTION_* in the environment, as DJL-Serving takes
@@ -43,7 +45,7 @@ class Wanted:
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add MODEL and --option."""
-    parser.add_argument("model", nargs="?", metavar="MODEL", help="a directory or a hub id")
+    parser.add_argument("model", nargs="?", metavar="MODEL", help=FORMS)
     add_options(parser, "an option of the model; wins over serving.properties; may be given several times")
 
 
@@ -84,7 +86,9 @@ def directory_of(model: str | None) -> str | None:
     if model is None or not Path(model).is_file():
         return model
     if Path(model).name != PROPERTIES:
-        raise ModelNotFound(f"{model} is a file. Name a directory, a hub id, or a file {PROPERTIES}.")
+        raise ModelNotFound(
+            f"{model} is a file. Name a directory, a hub id, an s3:// address, or a file {PROPERTIES}."
+        )
     return str(Path(model).absolute().parent)
 
 

@@ -29,7 +29,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="serve a model on this machine",
         description=DESCRIPTION,
     )
-    parser.add_argument("model", nargs="?", metavar="MODEL", help="a directory or a hub id")
+    parser.add_argument("model", nargs="?", metavar="MODEL", help=model.FORMS)
     parser.add_argument("--port", type=_port, default=8080, help="default 8080; 0 takes a free one")
     parser.add_argument("--host", default="127.0.0.1", help="default 127.0.0.1: this machine only")
     parser.add_argument(

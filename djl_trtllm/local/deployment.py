@@ -60,13 +60,15 @@ def deployment(
 ) -> Deployment:
     """Merge every source into a Deployment, making a model directory in `scratch` where `model` is not one.
 
-    `model` is a directory with serving.properties, a directory that holds a model, or a hub id; None takes
-    HF_MODEL_ID. `command_line` holds `engine`, `job_queue_size` and options, with or without the prefix. `gpus` is how
-    many this machine has. Raises ModelNotFound or OptionsError.
+    `model` is a directory with serving.properties, a directory that holds a model, a hub id, or an address in S3;
+    None takes HF_MODEL_ID. `command_line` holds `engine`, `job_queue_size` and options, with or without the prefix.
+    `gpus` is how many this machine has. Raises ModelNotFound or OptionsError.
     """
     wanted = model or environ.get("HF_MODEL_ID")
     if not wanted:
-        raise ModelNotFound("No model is given: name a directory or a hub id, or set HF_MODEL_ID.")
+        raise ModelNotFound(
+            "No model is given: name a directory, a hub id or an s3:// address, or set HF_MODEL_ID."
+        )
     path = Path(wanted).expanduser()
     from_environment = _from_environment(environ)
     if (path / PROPERTIES).is_file():
@@ -135,7 +137,9 @@ def _model_id(wanted: str, path: Path) -> str:
         return str(path.resolve())
     if "://" in wanted or (HUB_ID.fullmatch(wanted) and not wanted.startswith(".")):
         return wanted
-    raise ModelNotFound(f"There is no directory {wanted!r}, and it is no hub id (owner/name) either.")
+    raise ModelNotFound(
+        f"There is no directory {wanted!r}, and it is neither a hub id (owner/name) nor an s3:// address."
+    )
 
 
 SERVER_NAMES = ("engine", "job_queue_size", "chunked_read_timeout", "minWorkers", "maxWorkers", "batch_size")

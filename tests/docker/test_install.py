@@ -248,7 +248,7 @@ def test_what_sagemaker_has_unpacked_is_served(cpu, tmp_path) -> None:
 
 def test_nothing_was_unpacked(cpu, tmp_path) -> None:
     with serving(cpu, tmp_path, MODEL_STORE=tmp_path / "model") as log:
-        assert f"error: There is no directory '{tmp_path / 'model'}', and it is no hub id" in log[-1]
+        assert f"error: There is no directory '{tmp_path / 'model'}', and it is neither a hub id" in log[-1]
     assert log[-1] == "ended with 1"
 
 

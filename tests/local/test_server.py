@@ -71,5 +71,5 @@ def test_a_taken_port_and_a_missing_model_are_one_sentence(tmp_path):
     assert server.run(Settings("./missing", port=0), said.append) == 1
     assert said == [
         f"error: Cannot listen on 127.0.0.1 port {port} (Address already in use): choose another with --port.",
-        "error: There is no directory './missing', and it is no hub id (owner/name) either.",
+        "error: There is no directory './missing', and it is neither a hub id (owner/name) nor an s3:// address.",
     ]
