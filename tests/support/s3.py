@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,6 +46,17 @@ class S3:
         return bytes(self.client.get_object(Bucket=name, Key=key)["Body"].read())
 
 
+def one_at_a_time(app: Any) -> Any:
+    """moto's store is for one thread: two that write one key at once get 500, which S3 would not answer."""
+    turn = threading.Lock()
+
+    def answer(environ: Any, start_response: Any) -> Any:
+        with turn:
+            return app(environ, start_response)
+
+    return answer
+
+
 @contextmanager
 def server() -> Iterator[S3]:
     from moto.server import ThreadedMotoServer
@@ -52,6 +64,8 @@ def server() -> Iterator[S3]:
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
     running = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     running.start()
+    assert running._server is not None
+    running._server.app = one_at_a_time(running._server.app)
     host, port = running.get_host_and_port()
     try:
         yield S3(f"http://{host}:{port}", client(f"http://{host}:{port}"))
