@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from djl_trtllm.cli import console
+from djl_trtllm.cli.parser import Commands
 from djl_trtllm.errors import ModelNotFound
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ take many minutes.
 """
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: Commands) -> argparse.ArgumentParser:
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "bench",
@@ -34,7 +35,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--quick", action="store_true", help="a smoke run, without verdicts")
     parser.add_argument("--pairs", type=int, metavar="N", help="alternating pairs of measurements")
     console.add_json(parser)
-    parser.set_defaults(run=run)
+    return parser
 
 
 def run(args: argparse.Namespace) -> int:

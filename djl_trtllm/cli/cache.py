@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from djl_trtllm.errors import ArtifactError
 
 if TYPE_CHECKING:
+    from djl_trtllm.cli.console import Console
     from djl_trtllm.compile.entry import Entry
     from djl_trtllm.compile.manifest import Manifest
     from djl_trtllm.compile.store import Store
@@ -38,6 +39,11 @@ def store_of(args: argparse.Namespace) -> Store:
     from djl_trtllm.options.places import cache_directory
 
     return Store(cache_directory(args.cache_dir or os.environ.get("OPTION_CACHE_DIR"), os.environ))
+
+
+def opened(args: argparse.Namespace) -> tuple[Console, Store]:
+    """Return what a command on the cache works with: where it shows things, and the cache that is meant."""
+    return args.console, store_of(args)
 
 
 def is_key(text: str) -> bool:

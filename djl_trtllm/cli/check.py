@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from djl_trtllm.cli import console, model
 from djl_trtllm.cli.console import Console, Look
+from djl_trtllm.cli.parser import Commands
 
 if TYPE_CHECKING:
     from djl_trtllm.doctor.djl_version import DjlVersion
@@ -32,7 +33,7 @@ examples:
 _LOOKS: dict[str, Look] = {"problem": "bad", "note": "warn", "ok": "good"}
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: Commands) -> argparse.ArgumentParser:
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "check",
@@ -56,7 +57,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--quick", action="store_true", help="do not read weights: nothing is said of the cache"
     )
     console.add_json(parser)
-    parser.set_defaults(run=run)
+    return parser
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from djl_trtllm.cli import console, model, ranked
 from djl_trtllm.cli.outcome import Outcome
+from djl_trtllm.cli.parser import Commands
 from djl_trtllm.errors import ArtifactError, CompileError, OptionsError, UnsupportedModel
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ examples:
 """
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: Commands) -> argparse.ArgumentParser:
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "compile",
@@ -53,7 +54,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--outcome", type=Path, help=argparse.SUPPRESS)
     console.add_json(parser)
-    parser.set_defaults(run=run)
+    return parser
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from djl_trtllm.cli import console
+from djl_trtllm.cli.parser import Commands
 from djl_trtllm.errors import LoadError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ complete -o filenames -F _djl_trtllm djl-trtllm
 """
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: Commands) -> argparse.ArgumentParser:
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "completion",
@@ -41,7 +42,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("shell", choices=SHELLS, help="which shell")
     console.add_json(parser)
-    parser.set_defaults(run=run)
+    return parser
 
 
 def run(args: argparse.Namespace) -> int:

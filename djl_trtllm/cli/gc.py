@@ -5,13 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from djl_trtllm.cli import cache, console
+from djl_trtllm.cli.parser import Commands
 from djl_trtllm.errors import OptionsError
-
-if TYPE_CHECKING:
-    from djl_trtllm.cli.console import Console
 
 DESCRIPTION = """\
 Remove from the cache of compiled models what is of no use: what builds that were killed have left, and models that are
@@ -21,7 +18,7 @@ never removed.
 VARIABLE = "OPTION_CACHE_MAX_SIZE"
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: Commands) -> argparse.ArgumentParser:
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "gc",
@@ -37,15 +34,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
     cache.add_cache(parser)
     console.add_json(parser)
-    parser.set_defaults(run=run)
+    return parser
 
 
 def run(args: argparse.Namespace) -> int:
     """Remove, and say what; 0 also where a limit cannot be reached because of what is in use."""
     from djl_trtllm.compile import disk
 
-    shown: Console = args.console
-    store = cache.store_of(args)
+    shown, store = cache.opened(args)
     limit = args.max_size if args.max_size is not None else _from_environment()
     gone = store.collect(limit, dry_run=args.dry_run)
     names = {removed.name for removed in gone}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from djl_trtllm.cli import artifact_view, cache, console, model
+from djl_trtllm.cli.parser import Commands
 from djl_trtllm.errors import ModelNotFound
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ examples:
 _OFFLINE = "HF_HUB_OFFLINE"
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: Commands) -> argparse.ArgumentParser:
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "inspect",
@@ -48,13 +49,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     model.add_options(parser, "an option of MODEL, as `serve` and `compile` take it")
     cache.add_cache(parser)
     console.add_json(parser)
-    parser.set_defaults(run=run)
+    return parser
 
 
 def run(args: argparse.Namespace) -> int:
     """Show what is asked for; 0 also where a start would compile."""
-    shown: Console = args.console
-    store = cache.store_of(args)
+    shown, store = cache.opened(args)
     if args.what in (None, "all"):
         _show_cache(shown, store, whole=args.what == "all")
         return 0

@@ -43,7 +43,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"djl-trtllm {__version__}")
     subparsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in COMMANDS:
-        importlib.import_module(f"djl_trtllm.cli.{name}").add_parser(subparsers)
+        command = importlib.import_module(f"djl_trtllm.cli.{name}")
+        command.add_parser(subparsers).set_defaults(run=command.run)
     return top
 
 

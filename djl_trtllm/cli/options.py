@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from djl_trtllm.cli import console
+from djl_trtllm.cli.parser import Commands
 
 if TYPE_CHECKING:
     from djl_trtllm.cli.console import Console
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 RUNTIMES = ("trtllm", "trtllm-pytorch", "openvino")
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: Commands) -> argparse.ArgumentParser:
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "options",
@@ -37,7 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     form = parser.add_mutually_exclusive_group()
     console.add_json(form)
     form.add_argument("--markdown", action="store_true", help="as the table of docs/options.md")
-    parser.set_defaults(run=run)
+    return parser
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from djl_trtllm.cli import console, model
+from djl_trtllm.cli.parser import Commands
 
 if TYPE_CHECKING:
     from djl_trtllm.cli.console import Console
@@ -22,7 +23,7 @@ document is printed once the model is ready; everything else goes to stderr.
 """
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: Commands) -> argparse.ArgumentParser:
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "serve",
@@ -51,7 +52,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="how long running streams may finish at the end",
     )
     console.add_json(parser)
-    parser.set_defaults(run=run)
+    return parser
 
 
 def run(args: argparse.Namespace) -> int:

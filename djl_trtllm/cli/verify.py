@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from djl_trtllm.cli import cache, console
+from djl_trtllm.cli.parser import Commands
 from djl_trtllm.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class _Verdict:
     skipped: str = ""
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: Commands) -> argparse.ArgumentParser:
     """Add the command's parser."""
     parser = subparsers.add_parser(
         "verify",
@@ -51,13 +52,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     cache.add_cache(parser)
     console.add_json(parser)
-    parser.set_defaults(run=run)
+    return parser
 
 
 def run(args: argparse.Namespace) -> int:
     """Compare; 1 when anything is wrong."""
-    shown: Console = args.console
-    store = cache.store_of(args)
+    shown, store = cache.opened(args)
     entries = [_entry(args, word) for word in args.what] if args.what else store.entries()
     with shown.progress("verifying") as progress:
         reading = _Reading(entries, progress)
