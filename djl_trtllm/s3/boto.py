@@ -12,7 +12,7 @@ from typing import Any
 
 from djl_trtllm.s3 import checksums, errors
 from djl_trtllm.s3.address import Address
-from djl_trtllm.s3.client import MOST_OBJECTS, Done, Object, Patience
+from djl_trtllm.s3.client import Done, Object, Patience, listed
 from djl_trtllm.s3.partial import Partial
 
 PIECE = 16 << 20
@@ -54,24 +54,17 @@ class Boto:
 
     def listing(self, place: Address) -> Sequence[Object]:
         """List what is below a prefix."""
-        prefix = f"{place.prefix}/" if place.prefix else ""
-        found: list[Object] = []
         with self._telling(place):
-            for page in self._s3.get_paginator("list_objects_v2").paginate(
-                Bucket=place.bucket, Prefix=prefix
-            ):
-                found += (
-                    Object(item["Key"][len(prefix) :], item["Size"], str(item.get("ETag", "")).strip('"'))
-                    for item in page.get("Contents", ())
-                    if not item["Key"].endswith("/")
-                )
-                if len(found) > MOST_OBJECTS:
-                    raise errors.S3Error(
-                        f"There are more than {MOST_OBJECTS} objects below {place}. Give the prefix of one model."
-                    )
-        if not found:
-            raise errors.Missing(f"There is nothing below {place}/. Check the bucket and the prefix.")
-        return sorted(found, key=lambda item: item.name)
+            return listed(self._below(place), place)
+
+    def _below(self, place: Address) -> Iterator[Object]:
+        prefix = f"{place.prefix}/" if place.prefix else ""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=prefix)
+        for page in pages:
+            for item in page.get("Contents", ()):
+                if not item["Key"].endswith("/"):
+                    etag = str(item.get("ETag", "")).strip('"')
+                    yield Object(item["Key"][len(prefix) :], item["Size"], etag)
 
     def fetch(self, place: Address, files: Mapping[Path, Object], done: Done) -> None:
         """Fetch objects in pieces, and check those whose checksum is known."""

@@ -7,14 +7,15 @@ credentials and proxies are the SDK's own environment for both.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 from djl_trtllm.s3.address import Address
-from djl_trtllm.s3.errors import S3Error
+from djl_trtllm.s3.errors import Missing, S3Error
 
 S5CMD = Path("/opt/djl/bin/s5cmd")
 """Where LMI containers have it (serving/docker/scripts/install_s5cmd.sh of DJL-Serving 0.27 to 0.36)."""
@@ -81,6 +82,18 @@ class Client(Protocol):
     def remove(self, place: Address) -> None:
         """Remove one object; none there is fine."""
         ...
+
+
+def listed(found: Iterable[Object], place: Address) -> Sequence[Object]:
+    """Return what is found below a prefix in the order of names. `Missing` for nothing, `S3Error` for too much."""
+    objects = list(islice(found, MOST_OBJECTS + 1))
+    if len(objects) > MOST_OBJECTS:
+        raise S3Error(
+            f"There are more than {MOST_OBJECTS} objects below {place}. Give the prefix of one model."
+        )
+    if not objects:
+        raise Missing(f"There is nothing below {place}/. Check the bucket and the prefix.")
+    return sorted(objects, key=lambda item: item.name)
 
 
 def connect(environ: Mapping[str, str], patience: Patience = FOR_MODELS) -> Client:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from djl_trtllm.s3 import errors
 from djl_trtllm.s3.address import Address
-from djl_trtllm.s3.client import MOST_OBJECTS, Done, Object, Patience
+from djl_trtllm.s3.client import Done, Object, Patience, listed
 
 _WORKERS = "16"
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
@@ -48,13 +48,7 @@ class S5cmd:
             key = str(item["key"]).removeprefix(f"s3://{place.bucket}/")
             if not key.endswith("/"):
                 found.append(Object(key[len(prefix) :], int(item.get("size", 0)), str(item.get("etag", ""))))
-        if len(found) > MOST_OBJECTS:
-            raise errors.S3Error(
-                f"There are more than {MOST_OBJECTS} objects below {place}. Give the prefix of one model."
-            )
-        if not found:
-            raise errors.Missing(f"There is nothing below {place}/. Check the bucket and the prefix.")
-        return sorted(found, key=lambda item: item.name)
+        return listed(found, place)
 
     def fetch(self, place: Address, files: Mapping[Path, Object], done: Done) -> None:
         """Fetch whole files, and see that they are still the listed ones."""

@@ -225,7 +225,7 @@ def test_nothing_there(s3_server: s3.S3, client: Boto, tmp_path: Path) -> None:
 
 
 def test_too_many_objects(s3_server: s3.S3, client: Boto, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("djl_trtllm.s3.boto.MOST_OBJECTS", 2)
+    monkeypatch.setattr("djl_trtllm.s3.client.MOST_OBJECTS", 2)
     place = parse(s3_server.bucket("boto-many", {f"m/{n}": b"" for n in range(3)}))
     with pytest.raises(errors.S3Error, match="more than 2 objects below s3://boto-many"):
         client.listing(place)

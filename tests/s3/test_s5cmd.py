@@ -140,7 +140,7 @@ def test_an_answer_is_not_waited_for_without_end(store: Store) -> None:
 
 
 def test_too_many_objects(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("djl_trtllm.s3.s5cmd.MOST_OBJECTS", 1)
+    monkeypatch.setattr("djl_trtllm.s3.client.MOST_OBJECTS", 1)
     for name in "ab":
         store.put(f"models/llama 3/8b/{name}", b"x")
     with pytest.raises(errors.S3Error, match="more than 1 objects"):
