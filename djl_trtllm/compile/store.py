@@ -23,9 +23,9 @@ from pathlib import Path
 from djl_trtllm.compile import disk, manifest, trust
 from djl_trtllm.compile.entry import Entry, Removed, tree_bytes
 from djl_trtllm.compile.in_use import Use
-from djl_trtllm.compile.lock import Lock
 from djl_trtllm.compile.manifest import Manifest, OtherFormat
 from djl_trtllm.errors import ArtifactError
+from djl_trtllm.lock import Lock
 
 _logger = logging.getLogger(__name__)
 

