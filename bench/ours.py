@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -58,13 +59,13 @@ class Run:
 class PreparedEngine:
     """An `Engine` whose tokens were all made before; `advance` is one step of it."""
 
-    def __init__(self, tokens: int) -> None:
-        self.answers = cycle(workload.sequences(tokens))
+    def __init__(self, answers: Sequence[workload.Sequence], vocabulary_size: int) -> None:
+        self.answers = cycle(answers)
         self.running: list[Run] = []
         self.inbox: Inbox | None = None
         limit = Limit(CONTEXT, "the bench")
         sequences = Limit(999, "the bench")
-        vocabulary = Limit(workload.tokenizer().get_vocab_size(), "the bench")
+        vocabulary = Limit(vocabulary_size, "the bench")
         self.limits = Limits(limit, limit, limit, sequences, Limit(999 * CONTEXT, "the bench"), vocabulary)
         self.features = Features()
 
@@ -119,16 +120,21 @@ class Loaded:
 
 
 def load(version: str, tokens: int) -> Loaded:
-    """Load our handler through its own load call."""
+    """Load our handler over an engine whose answers have `tokens` tokens."""
+    model = djl.BUILD / "model"
+    workload.save_tokenizer(model)
+    engine = PreparedEngine(workload.sequences(tokens), workload.tokenizer().get_vocab_size())
+    return Loaded(start(version, model, engine), engine.advance)
+
+
+def start(version: str, model: Path, engine: PreparedEngine, **options: str) -> Callable[[Any], Any]:
+    """Load our handler through its own load call, with further options, and return it."""
     from djl_python import Input
 
     from djl_trtllm.handler import handle
 
-    model = djl.BUILD / "model"
-    workload.save_tokenizer(model)
-    engine = PreparedEngine(tokens)
     inputs = Input()
-    properties = {**PROPERTIES, "model_id": str(model), "model_dir": str(model.resolve())}
+    properties = {**PROPERTIES, **options, "model_id": str(model), "model_dir": str(model.resolve())}
     inputs.read(workload.Wire(workload.Frames(version).load(properties)))
     with (
         mock.patch("djl_trtllm.service.artifact.locate", return_value=CompiledModel(model, "the bench")),
@@ -137,4 +143,4 @@ def load(version: str, tokens: int) -> Loaded:
         answer = handle(inputs)
     if engine.inbox is None:
         raise RuntimeError(f"The handler did not load: {getattr(answer, 'message', answer)}")
-    return Loaded(handle, engine.advance)
+    return handle

@@ -114,9 +114,9 @@ def prompts(count: int, words: int = 24) -> list[str]:
     return [" ".join(islice(cycle(pool), 37 * index, 37 * index + words)) for index in range(count)]
 
 
-def body(prompt: str, tokens: int, *, greedy: bool = False) -> bytes:
-    """Return a streaming request of `tokens` tokens, as a client posts it."""
-    parameters: dict[str, object] = {"max_new_tokens": tokens, "ignore_eos": True}
+def body(prompt: str, tokens: int, *, greedy: bool = False, **more: object) -> bytes:
+    """Return a streaming request of `tokens` tokens, as a client posts it, with `more` parameters."""
+    parameters: dict[str, object] = {"max_new_tokens": tokens, "ignore_eos": True, **more}
     if not greedy:
         parameters |= {"do_sample": True, "temperature": 0.7}
     return json.dumps({"inputs": prompt, "parameters": parameters, "stream": True}).encode()
