@@ -79,7 +79,7 @@ def _script(subject: Subject, era: Era, cause: str, otherwise: str) -> Iterator[
 def _stepping(subject: Subject) -> Iterator[Finding]:
     """Whether Java calls the handler step by step."""
     rolling, features = _rolling(subject), _features(subject)
-    fix = "Set option.rolling_batch=trtllm."
+    fix = "Set option.rolling_batch=trtllm, or python for one process."
     if rolling == "disable":
         yield note(NAME, "rolling_batch=disable answers one request a call, each alone.", fix)
     elif rolling in ("", "auto"):
@@ -128,21 +128,31 @@ def _processes(subject: Subject) -> Iterator[Finding]:
         )
     if subject.runtime_name != "trtllm-pytorch":
         return
-    if subject.mpi:
+    fix = "Set engine=Python and option.rolling_batch=python; option.tensor_parallel_degree stays as it is."
+    if subject.mpi and subject.ranks > 1:
         yield problem(
             NAME,
-            "engine=MPI starts the handler under mpirun, and the runtime trtllm-pytorch starts its own workers and"
-            " cannot do so there.",
-            "Set engine=Python; option.tensor_parallel_degree stays as it is.",
+            f"{subject.ranks} ranks are started under mpirun, and the runtime trtllm-pytorch starts its own workers and"
+            " cannot do so from several.",
+            fix,
         )
-    elif _rolling(subject) == "trtllm":
+    elif not subject.mpi and _rolling(subject) == "trtllm" and _gpus(subject) > 1:
         yield from _told(
             subject,
             _ADVISED,
-            "rolling_batch=trtllm sets mpi_mode=true where Java finds the model's config.json, and the runtime"
-            " trtllm-pytorch cannot start its workers under mpirun.",
-            "Set option.runtime=trtllm, or option.rolling_batch=disable, which runs one request at a time.",
+            "rolling_batch=trtllm sets mpi_mode=true, whatever else is set, where Java finds the model's config.json,"
+            f" and the runtime trtllm-pytorch cannot start its workers from {_gpus(subject)} ranks of mpirun.",
+            fix,
         )
+
+
+def _gpus(subject: Subject) -> int:
+    """Return how many ranks Java makes of the degrees; where tensor_parallel_degree is not set it takes all GPUs."""
+    options, here = subject.options, len(subject.machine.devices)
+    stages = options.pipeline_parallel_degree
+    if options.tensor_parallel_degree is None:
+        return max(here // stages, 1) * stages
+    return options.tensor_parallel(here // stages) * stages
 
 
 def _restarts(subject: Subject) -> Iterator[Finding]:

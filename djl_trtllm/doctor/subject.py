@@ -69,7 +69,9 @@ class Subject:
         path = Path(question.named).expanduser()
         self.directory = path.absolute() if path.is_dir() else None
         if self.directory is None and (path.exists() or path.is_absolute() or question.named[:1] in ".~"):
-            raise ModelNotFound(f"{question.named} is not a directory. Name a directory, a hub id or an s3:// address.")
+            raise ModelNotFound(
+                f"{question.named} is not a directory. Name a directory, a hub id or an s3:// address."
+            )
 
     @cached_property
     def text(self) -> str:

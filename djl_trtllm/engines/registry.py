@@ -167,7 +167,7 @@ def _against(name: str, why: str, options: Options, team_size: int, machine: Mac
     elif team_size > 1:
         problems.append(
             f"{said} runs in one process and starts its own workers, but {team_size} MPI ranks were started. Set"
-            " engine=Python, and keep option.tensor_parallel_degree."
+            " engine=Python and option.rolling_batch=python; option.tensor_parallel_degree stays as it is."
         )
     return problems + abilities.problems(options, machine.devices)
 

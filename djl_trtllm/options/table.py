@@ -80,8 +80,8 @@ class Options:
         build=TRT, env="TENSOR_PARALLEL_DEGREE", default="1, or the number of MPI ranks")
     pipeline_parallel_degree: int = opt(1, integer(1, 1024), "Stages the layers are split into.",
         build=TRT, env="PIPELINE_PARALLEL_DEGREE")
-    rolling_batch: str = opt("auto", choice("auto", "trtllm", "disable"),
-        "Continuous batching; disable answers whole responses, one request a call.")
+    rolling_batch: str = opt("auto", choice("auto", "trtllm", "python", "disable"),
+        "Continuous batching; python: without mpirun; disable: whole responses, one request a call.")
     max_rolling_batch_size: int = opt(32, integer(1, MAX_SLOTS), "Requests that run at once.", build=TRT)
     max_input_len: int = opt(1024, TOKENS, "Longest prompt of a request, in tokens.", build=TRT)
     max_output_len: int = opt(512, TOKENS, "Most new tokens of a request; more is cut to it.", build=TRT)

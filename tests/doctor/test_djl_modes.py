@@ -9,6 +9,7 @@ from djl_trtllm.doctor.djl_version import PARTITION
 from tests.support import broken, engine_directories, examined
 
 TRTLLM = {"SERVING_FEATURES": "trtllm"}
+SPLIT = "option.backend=pytorch\noption.tensor_parallel_degree=2"
 BATCH = "option.max_rolling_batch_size=8\n"
 
 
@@ -37,14 +38,16 @@ def said(
         ("option.rolling_batch=auto", "0.29.0", {}, []),
         ("", "0.28.0", TRTLLM, ["convert"]),
         ("option.rolling_batch=trtllm", "0.36.0", TRTLLM, ["convert"]),
-        ("option.rolling_batch=trtllm\noption.backend=pytorch", "0.36.0", TRTLLM, ["mpi_mode"]),
+        ("option.rolling_batch=trtllm\noption.backend=pytorch", "0.36.0", TRTLLM, []),
+        (f"option.rolling_batch=trtllm\n{SPLIT}", "0.36.0", TRTLLM, ["from 2 ranks"]),
+        (f"option.rolling_batch=python\n{SPLIT}", "0.36.0", TRTLLM, []),
         ("option.rolling_batch=auto", "0.36.0", TRTLLM, ["convert", "async_mode=true"]),
         ("", "0.33.0", {"SERVING_FEATURES": "vllm"}, ["async_mode=true"]),
         (
-            "option.rolling_batch=trtllm\noption.backend=pytorch\noption.mpi_mode=true",
+            f"option.rolling_batch=trtllm\n{SPLIT}\noption.mpi_mode=true",
             "",
             {},
-            ["under mpirun"],
+            ["2 ranks are started under mpirun"],
         ),
     ],
 )

@@ -21,7 +21,7 @@ STREAM = lmi("The licence", max_new_tokens=6)
 @pytest.mark.parametrize("djl", ["0.34.0", pytest.param("0.25.0", marks=pytest.mark.long)])
 def test_the_same_answers_with_and_without_a_rolling_batch(djl: str, tmp_path: Path) -> None:
     answers = {}
-    for mode in ("trtllm", "disable"):
+    for mode in ("trtllm", "python", "disable"):
         with serve(tiny_model(tmp_path / mode, "llama", rolling_batch=mode), djl=djl) as server:
             whole, stream = post(server.url, WHOLE), post(server.url, STREAM)
             assert (whole.status, stream.status) == (200, 200)
@@ -31,7 +31,7 @@ def test_the_same_answers_with_and_without_a_rolling_batch(djl: str, tmp_path: P
             assert "max_new_tokens" in refused.json["error"]
             answers[mode] = (whole.text, without_log_probs(stream.text))
             _check_report(start_report.rows(server))
-    assert answers["trtllm"] == answers["disable"]
+    assert answers["trtllm"] == answers["python"] == answers["disable"]
 
 
 def _check_report(told: dict[str, str]) -> None:

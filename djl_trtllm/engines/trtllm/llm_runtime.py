@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from djl_trtllm.core import Checkpoint, CompiledModel, Plan, Progress, Team
+from djl_trtllm.core import Checkpoint, CompiledModel, Plan, Team
 from djl_trtllm.engines.base import Engine, Follower
 from djl_trtllm.engines.trtllm import llm_model, option_map, versions
 from djl_trtllm.engines.trtllm.resolved import Resolved
@@ -36,27 +34,12 @@ class TensorRTLLMPyTorch:
 
         return estimate.of_checkpoint_as_it_is(source, options)
 
-    def build(
-        self,
-        checkpoint: Checkpoint,  # noqa: ARG002
-        options: Options,  # noqa: ARG002
-        team: Team,  # noqa: ARG002
-        out: Path,  # noqa: ARG002
-        progress: Progress,  # noqa: ARG002
-    ) -> None:
+    def build(self, *_: object, **__: object) -> None:
         """Refuse: `plan` has said that there is nothing to build."""
         raise CompileError("The runtime trtllm-pytorch compiles nothing.")
 
-    def assess(
-        self,
-        checkpoint: Checkpoint,  # noqa: ARG002
-        options: Options,  # noqa: ARG002
-        team: Team,  # noqa: ARG002
-        out: Path,  # noqa: ARG002
-        progress: Progress,  # noqa: ARG002
-    ) -> None:
+    def assess(self, *_: object, **__: object) -> None:
         """Nothing was built, so nothing was quantised here."""
-        return
 
     def check(self, model: CompiledModel, options: Options, world: int) -> None:
         """Refuse engines, ranks, and options that this release or checkpoint cannot have."""
@@ -65,11 +48,11 @@ class TensorRTLLMPyTorch:
                 f"{model.origin} is in the format of the runtime {model.runtime}, and trtllm-pytorch runs Hugging Face"
                 f" checkpoints. Set option.runtime={model.runtime}, or give the checkpoint."
             )
-        # The library starts its workers through MPI itself, which no rank under mpirun can (1.0 to 1.3).
-        if world > 1 or os.environ.get("OMPI_COMM_WORLD_SIZE"):
+        # The library starts its workers through MPI itself, and takes a world of one rank for none (1.0 to 1.3).
+        if world > 1:
             raise RankError(
-                "The runtime trtllm-pytorch starts its own workers and cannot do so under mpirun."
-                " Set engine=Python; option.tensor_parallel_degree stays as it is."
+                f"The runtime trtllm-pytorch starts its own workers and cannot do so from {world} ranks of mpirun. Set"
+                " engine=Python and option.rolling_batch=python; option.tensor_parallel_degree stays as it is."
             )
         resolved = _resolve(model, options, _release())
         if resolved.problems:
@@ -89,7 +72,10 @@ class TensorRTLLMPyTorch:
 
     def follower(self, model: CompiledModel, options: Options, team: Team) -> Follower:  # noqa: ARG002
         """Refuse: one process runs the model."""
-        raise RankError("The runtime trtllm-pytorch runs a model from one process. Set engine=Python.")
+        raise RankError(
+            "The runtime trtllm-pytorch runs a model from one process. Set engine=Python and"
+            " option.rolling_batch=python."
+        )
 
 
 def _release() -> Release:
