@@ -158,7 +158,16 @@ class RollingBatch:
 
     def _emit(self) -> Replies:
         most = self._item_chars
-        replies = [slot.take(most) for slot in self._slots]
+        replies: list[str | Reply | None] = []
+        add = replies.append
+        for slot in self._slots:
+            # `Slot.take` written out for what nearly every slot has in nearly every step: a call less a token.
+            data = slot.data
+            if slot.flowing and len(data) <= most:
+                slot.data = ""
+                add(data or None)
+            else:
+                add(slot.take(most))
         if self._ending:
             self._retire(replies)
         return replies

@@ -42,13 +42,13 @@ class Slot:
         "_content_type",
         "_endings",
         "_failure",
-        "_flowing",
         "_response",
         "_started",
         "_warnings",
         "arrived",
         "data",
         "first_reply",
+        "flowing",
         "id",
         "over",
         "reason",
@@ -64,10 +64,11 @@ class Slot:
         self.over = False
         """True once no chunk can change anything any more; replies may still be waiting to be taken."""
         self.data = ""
+        self.flowing = False
+        """True in mid-stream, where `data` as it is, if it is not too long, is the next reply."""
         self.sequences: Sequence[LiveSequence] = ()
         self._endings: list[Ending] = []
         self._started = False
-        self._flowing = False
         self._failure: DjlTrtllmError | None = None
         self._content_type = "application/json"
         self._warnings: Sequence[str] = ()
@@ -137,7 +138,7 @@ class Slot:
     def _end(self, reason: FinishReason) -> None:
         self.reason = reason
         self.over = True
-        self._flowing = False
+        self.flowing = False
 
     @property
     def has_news(self) -> bool:
@@ -150,7 +151,7 @@ class Slot:
         `most` is the number of characters one item can carry; what is over it waits for the next step.
         """
         data = self.data
-        if self._flowing and len(data) <= most:
+        if self.flowing and len(data) <= most:
             self.data = ""
             return data or None
         return self._take_carefully(data, most)
@@ -164,7 +165,7 @@ class Slot:
         if self._started:
             return Reply(data[:most], last=True) if last else data[:most]
         self._started = True
-        self._flowing = not self.over
+        self.flowing = not self.over
         self.first_reply = time.monotonic()
         return Reply(data[:most], last, self._failure, self._content_type, self._warnings)
 

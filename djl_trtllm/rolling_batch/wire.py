@@ -77,17 +77,19 @@ class Wire:
 
     def write(self, replies: Replies) -> Output:
         """Make the `Output` of a step; items go by position, headers as `batch_<i>_<name>` properties."""
-        heads, more, idle = self._heads, self._more, self._idle
+        heads, more, idle, join = self._heads, self._more, self._idle, b"".join
         output = Output()
         items: list[bytes] = []
         add = items.append
         for reply in replies:
-            if reply is None:
+            if isinstance(reply, str):
+                try:
+                    data = reply.encode()
+                    add(join((heads[len(data)], data, more)))
+                except (UnicodeEncodeError, IndexError):
+                    add(self._odd(reply))
+            elif reply is None:
                 add(idle)
-            elif isinstance(reply, str):
-                data = _utf8(reply) if not reply.isascii() else reply.encode()
-                size = len(data)
-                add((heads[size] if size < _SMALL else self._opening(size)) + data + more)
             else:
                 add(self._item(output, len(items), reply))
         if items:
@@ -131,6 +133,11 @@ class Wire:
             return self._error(reply.error)
         data = _utf8(reply.data)
         return self._opening(len(data)) + data + (self._last if reply.last else self._more)
+
+    def _odd(self, text: str) -> bytes:
+        """The item of a text in mid-stream that is long, or not all characters."""
+        data = _utf8(text)
+        return self._opening(len(data)) + data + self._more
 
     def _opening(self, size: int) -> bytes:
         return self._head + self._length.pack(size)
