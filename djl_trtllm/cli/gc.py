@@ -39,11 +39,11 @@ def add_parser(subparsers: Commands) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Remove, and say what; 0 also where a limit cannot be reached because of what is in use."""
-    from djl_trtllm.compile import disk
+    from djl_trtllm.compile import disk, eviction
 
     shown, store = cache.opened(args)
     limit = args.max_size if args.max_size is not None else _from_environment()
-    gone = store.collect(limit, dry_run=args.dry_run)
+    gone = eviction.collect(store, limit, dry_run=args.dry_run)
     names = {removed.name for removed in gone}
     kept = [entry for entry in store.entries() if entry.key not in names]
     freed, left = sum(removed.bytes for removed in gone), sum(entry.bytes for entry in kept)

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
-from djl_trtllm.compile import disk, manifest, reasons, second_tier, temporary
+from djl_trtllm.compile import disk, eviction, manifest, reasons, second_tier, temporary
 from djl_trtllm.compile.in_use import Use
 from djl_trtllm.compile.manifest import Manifest
 from djl_trtllm.compile.plan import content, key
@@ -118,7 +118,7 @@ class _Leader:
             return
         self._store.sweep()
         if self._settings.max_size is not None:
-            self._store.shrink(self._settings.max_size, keep=(self._name,))
+            eviction.shrink(self._store, self._settings.max_size, keep=(self._name,))
         if self._built and self._tier is not None:
             second_tier.push(self._tier, self._name, self._store.artifact(self._name))
 

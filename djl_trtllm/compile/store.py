@@ -15,15 +15,14 @@ import logging
 import os
 import secrets
 import shutil
-from collections.abc import Collection, Iterator
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from djl_trtllm.compile import disk, manifest, trust
 from djl_trtllm.compile.entry import Entry, Removed, tree_bytes
 from djl_trtllm.compile.in_use import Use
-from djl_trtllm.compile.manifest import Manifest, OtherFormat
+from djl_trtllm.compile.manifest import Manifest
 from djl_trtllm.errors import ArtifactError
 from djl_trtllm.lock import Lock
 
@@ -46,7 +45,7 @@ class Store:
         Takes as long as its own files, whatever else lies here.
         """
         try:
-            return self._whole(key)
+            return self.whole(key)
         except ArtifactError as error:
             _logger.warning("the compiled model %s is not used: %s", key, error)
         return None
@@ -54,12 +53,13 @@ class Store:
     def problem(self, key: str) -> str:
         """Say why an artifact that is there cannot be used; empty where there is none, or nothing is wrong with it."""
         try:
-            self._whole(key)
+            self.whole(key)
         except ArtifactError as error:
             return str(error)
         return ""
 
-    def _whole(self, key: str) -> Manifest | None:
+    def whole(self, key: str) -> Manifest | None:
+        """Return the manifest of a whole artifact, None where none is there; `ArtifactError` says what is wrong."""
         if not self.artifact(key).is_dir():
             return None
         found = manifest.check(self.artifact(key))
@@ -79,11 +79,17 @@ class Store:
             return None
         return status.st_ino, status.st_mtime_ns
 
+    def present(self) -> list[str]:
+        """Return the key of every artifact, whole or not."""
+        with suppress(OSError):
+            return [path.name for path in self.artifacts.iterdir() if path.is_dir()]
+        return []
+
     def manifests(self) -> Iterator[Manifest]:
         """Yield the manifest of every artifact that has a readable one."""
-        for path in self._directories():
+        for key in self.present():
             with suppress(ArtifactError):
-                yield manifest.read(path)
+                yield manifest.read(self.artifact(key))
 
     def prepare(self) -> None:
         """Make the directories, readable by all and writable by their owner, whatever the umask."""
@@ -160,94 +166,22 @@ class Store:
 
     def entries(self) -> list[Entry]:
         """Return every artifact, the most recently used first. A directory that is not there has none."""
-        found = [self._entry(path) for path in self._directories()]
+        found = [self._entry(key) for key in self.present()]
         return sorted(found, key=lambda entry: (-entry.used, entry.key))
 
-    def collect(
-        self, max_bytes: int | None = None, *, keep: Collection[str] = (), dry_run: bool = False
-    ) -> list[Removed]:
-        """Remove what is of no use, then the least recently used artifacts until the rest is at most `max_bytes`.
-
-        Of no use is what builders that died have left, and artifacts of which `find` takes none. Nothing that
-        is in use goes, nor what `keep` names, nor anything where the file system cannot tell what is in use.
-        """
-        gone = self.sweep(dry_run=dry_run)
-        for path in self._directories():
-            problem = "" if path.name in keep else self._broken(path.name)
-            if problem:
-                found = Removed(path.name, tree_bytes(path), problem)
-                if self._evict(path.name, dry_run=dry_run):
-                    gone.append(found)
-        if max_bytes is not None:
-            gone += self._shrink(max_bytes, set(keep), {one.name for one in gone}, dry_run=dry_run)
-        return gone
-
-    def shrink(self, max_bytes: int, *, keep: Collection[str] = ()) -> list[Removed]:
-        """Do the second half of `collect`, which reads no manifest: what a start can afford."""
-        if not os.access(self.artifacts, os.W_OK):
-            return []
-        return self._shrink(max_bytes, set(keep), set(), dry_run=False)
-
-    def _shrink(
-        self, max_bytes: int, keep: AbstractSet[str], gone_already: AbstractSet[str], *, dry_run: bool
-    ) -> list[Removed]:
-        sizes = {path.name: tree_bytes(path) for path in self._directories() if path.name not in gone_already}
-        total = sum(sizes.values())
-        gone: list[Removed] = []
-        for key in sorted(sizes.keys() - keep, key=self._last):
-            if total <= max_bytes:
-                break
-            if self._evict(key, dry_run=dry_run):
-                total -= sizes[key]
-                gone.append(Removed(key, sizes[key], "least recently used"))
-        return gone
-
-    def _entry(self, path: Path) -> Entry:
-        found, problem = None, ""
+    def _entry(self, key: str) -> Entry:
+        path, found, problem = self.artifact(key), None, ""
         try:
             found = manifest.read(path)
         except ArtifactError as error:
             problem = str(error)
-        key = path.name
-        return Entry(
-            key, path, found, problem, tree_bytes(path), self._last(key), in_use=self.use(key).busy()
-        )
+        used, in_use = self.last_use(key), self.use(key).busy()
+        return Entry(key, path, found, problem, tree_bytes(path), used, in_use=in_use)
 
-    def _last(self, key: str) -> float:
+    def last_use(self, key: str) -> float:
+        """Return when an artifact was taken last, or published, in seconds since 1970."""
         last = self.use(key).last()
         if last is None:
             with suppress(OSError):
                 last = self.artifact(key).stat().st_mtime
         return last or 0.0
-
-    def _broken(self, key: str) -> str:
-        """Say what makes an artifact useless to every version of this package; empty where nothing does."""
-        try:
-            self._whole(key)
-        except OtherFormat:
-            pass
-        except ArtifactError as error:
-            return str(error)
-        return ""
-
-    def _evict(self, key: str, *, dry_run: bool) -> bool:
-        use = self.use(key)
-        if dry_run and use.last() is None:
-            return True  # taking its lock would count as a first use
-        if not use.alone():
-            return False
-        try:
-            if not dry_run:
-                _logger.info("removing the compiled model %s from the cache", key)
-                self.discard(key)
-        except OSError as error:
-            _logger.warning("the compiled model %s cannot be removed: %s", key, error.strerror)
-            return False
-        finally:
-            use.release()
-        return True
-
-    def _directories(self) -> list[Path]:
-        with suppress(OSError):
-            return [path for path in self.artifacts.iterdir() if path.is_dir()]
-        return []

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from djl_trtllm.compile import cache
+from djl_trtllm.compile import cache, eviction
 from djl_trtllm.compile.cache import ensure
 from djl_trtllm.compile.plan import key
 from djl_trtllm.compile.recipe import Recipe
@@ -77,9 +77,9 @@ def test_entries_come_with_size_and_last_use_the_latest_first(tmp_path: Path) ->
 def test_the_least_recently_used_go_until_the_rest_fits(tmp_path: Path) -> None:
     keys = filled(tmp_path, 4)
     limit = size(tmp_path) * 5 // 8
-    rehearsed = Store(tmp_path).collect(limit, dry_run=True)
+    rehearsed = eviction.collect(Store(tmp_path), limit, dry_run=True)
     assert there(tmp_path) == set(keys)
-    removed = Store(tmp_path).collect(limit)
+    removed = eviction.collect(Store(tmp_path), limit)
     assert [one.name for one in removed] == keys[:2]
     assert removed == rehearsed
     assert there(tmp_path) == set(keys[2:])
@@ -91,7 +91,7 @@ def test_a_rehearsal_is_no_use(tmp_path: Path) -> None:
     (name,) = filled(tmp_path, 1)
     (tmp_path / "used" / name).unlink()
     before = Store(tmp_path).entries()
-    assert [one.name for one in Store(tmp_path).collect(0, dry_run=True)] == [name]
+    assert [one.name for one in eviction.collect(Store(tmp_path), 0, dry_run=True)] == [name]
     assert Store(tmp_path).entries() == before
 
 
@@ -99,16 +99,16 @@ def test_a_truncated_model_is_of_no_use(tmp_path: Path) -> None:
     _, name = filled(tmp_path, 2)
     file = next(path for path in (tmp_path / "artifacts" / name).iterdir() if path.name != "manifest.json")
     os.truncate(file, 1)
-    (removed,) = Store(tmp_path).collect()
+    (removed,) = eviction.collect(Store(tmp_path))
     assert removed.name == name
     assert "has 1 bytes and should have" in removed.why
 
 
 def test_what_is_kept_or_fits_stays(tmp_path: Path) -> None:
     keys = filled(tmp_path, 2)
-    assert Store(tmp_path).collect() == []
-    assert Store(tmp_path).collect(size(tmp_path)) == []
-    assert [one.name for one in Store(tmp_path).collect(0, keep=keys[:1])] == keys[1:]
+    assert eviction.collect(Store(tmp_path)) == []
+    assert eviction.collect(Store(tmp_path), size(tmp_path)) == []
+    assert [one.name for one in eviction.collect(Store(tmp_path), 0, keep=keys[:1])] == keys[1:]
 
 
 def test_a_start_makes_room_and_keeps_what_it_takes(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_hit_makes_a_model_the_latest_used(tmp_path: Path) -> None:
     keys = filled(tmp_path, 2)
     compiled(tmp_path, n=0)
     done_with_all()
-    assert [one.name for one in Store(tmp_path).collect(size(tmp_path) // 2)] == [keys[1]]
+    assert [one.name for one in eviction.collect(Store(tmp_path), size(tmp_path) // 2)] == [keys[1]]
 
 
 def test_what_another_process_serves_stays_until_it_ends(tmp_path: Path) -> None:
@@ -146,10 +146,10 @@ def test_what_another_process_serves_stays_until_it_ends(tmp_path: Path) -> None
         assert server.stdout.readline().startswith("built")
         (entry,) = [one for one in Store(tmp_path).entries() if one.in_use]
         assert entry.key == key(plan())
-        assert key(plan()) not in {one.name for one in Store(tmp_path).collect(0)}
+        assert key(plan()) not in {one.name for one in eviction.collect(Store(tmp_path), 0)}
         assert there(tmp_path) == {key(plan())}
         server.kill()
-    assert [one.name for one in Store(tmp_path).collect(0)] == [key(plan())]
+    assert [one.name for one in eviction.collect(Store(tmp_path), 0)] == [key(plan())]
 
 
 def test_a_model_that_goes_while_a_start_looks_is_built_again(
@@ -160,7 +160,7 @@ def test_a_model_that_goes_while_a_start_looks_is_built_again(
 
     def late(use: cache.Use) -> None:
         if there(tmp_path):
-            Store(tmp_path).collect(0)
+            eviction.collect(Store(tmp_path), 0)
         hold(use)
 
     monkeypatch.setattr(cache.Use, "hold", late)
@@ -176,7 +176,7 @@ def test_damaged_artifacts_are_of_no_use_those_of_other_versions_may_be(
     (artifacts / damaged / "manifest.json").unlink()
     (artifacts / old / "manifest.json").write_text('{"format": 1}')
     (artifacts / cut / "manifest.json").write_text('{"format":')
-    removed = Store(tmp_path).collect()
+    removed = eviction.collect(Store(tmp_path))
     assert {one.name for one in removed} == {damaged, cut}
     assert all("manifest.json" in one.why for one in removed)
     assert there(tmp_path) == {old}
@@ -189,7 +189,7 @@ def test_where_there_are_no_locks_nothing_goes(tmp_path: Path, monkeypatch: pyte
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", none)
-    assert Store(tmp_path).collect(0) == []
+    assert eviction.collect(Store(tmp_path), 0) == []
     assert there(tmp_path) == set(keys)
     assert compiled(tmp_path, n=0).hit
 
@@ -204,7 +204,7 @@ def test_what_cannot_be_removed_is_said_and_stays(
 
     monkeypatch.setattr(Store, "discard", refused)
     caplog.set_level(logging.WARNING)
-    assert Store(tmp_path).collect(0) == []
+    assert eviction.collect(Store(tmp_path), 0) == []
     assert "cannot be removed: Read-only file system" in caplog.text
     assert there(tmp_path) == set(keys)
 
@@ -214,4 +214,4 @@ def test_a_cache_from_before_uses_were_recorded_is_collected_by_its_own_times(tm
     shutil.rmtree(tmp_path / "used")
     for number, name in enumerate(reversed(keys)):
         os.utime(tmp_path / "artifacts" / name, (number, number))
-    assert [one.name for one in Store(tmp_path).collect(size(tmp_path) // 2)] == [keys[2], keys[1]]
+    assert [one.name for one in eviction.collect(Store(tmp_path), size(tmp_path) // 2)] == [keys[2], keys[1]]
