@@ -40,13 +40,13 @@ class LiveSequence:
     """
 
     __slots__ = (
+        "_decoder",
         "_kept",
         "_line",
         "_next_line",
         "_prompt_logprobs",
         "_score",
         "_scored",
-        "_step",
         "_stream",
         "_texts",
         "_writer",
@@ -91,8 +91,8 @@ class LiveSequence:
         self._prompt_logprobs: Sequence[float | None] | None = None
         self._line: Callable[[int, str, float | None], str] | None = None
         self._next_line: Callable[[int, str, float | None], str] | None = None
-        if stream.step is not None and plain and not keeps_tokens and not scored:
-            self._step, self._next_line = stream.step, writer.line
+        if stream.decoder is not None and plain and not keeps_tokens and not scored:
+            self._decoder, self._next_line = stream.decoder, writer.line
 
     @property
     def recoveries(self) -> int:
@@ -107,7 +107,9 @@ class LiveSequence:
             return self.ended
         # One token in mid-stream, where nothing is held back and no details are kept: it costs no lists.
         token, logprobs = tokens[0], chunk.logprobs
-        text = self._step(token)
+        text = self._decoder.look_up(token)
+        if text is None:
+            text = self._decoder.step(token)
         self._texts.append(text)
         self.owner.data += line(token, text, None if logprobs is None else logprobs[0])
         return False

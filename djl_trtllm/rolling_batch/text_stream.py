@@ -7,7 +7,7 @@ the rule that every generated token is reported exactly once and that the texts,
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from djl_trtllm.core import Alternatives
@@ -22,12 +22,12 @@ Tops = Sequence[Alternatives] | None
 class TextStream(Protocol):
     """What a slot needs: pieces in order, and whether a stop string was met.
 
-    `step`, where there is one, takes one token, holds nothing back and returns its text; it may be used instead of
-    `push`. The common case then costs no lists.
+    `decoder`, where there is one, may be used instead of `push`: nothing is held back beyond what it holds back itself.
+    The common case then costs no lists.
     """
 
     stopped: bool
-    step: Callable[[int], str] | None
+    decoder: Detokenizer | None
 
     @property
     def matched(self) -> str | None:
@@ -51,11 +51,11 @@ class TextStream(Protocol):
 class PlainStream:
     """Every token is released at once; undecided bytes surface with a later token, or with the last one."""
 
-    __slots__ = ("_detokenizer", "step", "stopped")
+    __slots__ = ("_detokenizer", "decoder", "stopped")
 
     def __init__(self, detokenizer: Detokenizer) -> None:
         self._detokenizer = detokenizer
-        self.step: Callable[[int], str] | None = detokenizer.step
+        self.decoder: Detokenizer | None = detokenizer
         self.stopped = False
 
     @property
@@ -90,7 +90,7 @@ class StoppingStream:
     like any other and only what follows it is cut. Tokens after the one that completes the stop are dropped.
     """
 
-    __slots__ = ("_decode", "_detokenizer", "_feed", "_held", "_matcher", "_safe", "step", "stopped")
+    __slots__ = ("_decode", "_detokenizer", "_feed", "_held", "_matcher", "_safe", "decoder", "stopped")
 
     def __init__(self, detokenizer: Detokenizer, stops: Sequence[str], keep: bool = False) -> None:
         self._detokenizer = detokenizer
@@ -98,7 +98,7 @@ class StoppingStream:
         self._decode, self._feed = detokenizer.step, self._matcher.feed
         self._held: deque[tuple[int, str, float | None, Alternatives | None]] = deque()
         self._safe = ""
-        self.step: Callable[[int], str] | None = None
+        self.decoder: Detokenizer | None = None
         self.stopped = False
 
     @property

@@ -65,6 +65,8 @@ class ByteRunDetokenizer:
             return "" if self._silent(token_id) else self._end_run() + self._inner_step(token_id)
         return self._inner_step(token_id)
 
+    look_up = step
+
     def flush(self) -> str:
         """Return the tail: a replacement character for a character that never became whole."""
         text = self._end_run() if self._pending else ""

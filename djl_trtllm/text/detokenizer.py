@@ -35,6 +35,10 @@ class Detokenizer(Protocol):
         """Return the text that became certain with this token; "" while it is held back."""
         ...
 
+    def look_up(self, token_id: int) -> str | None:
+        """Do what `step` does, or nothing and return None: then call `step`. Never slower, where it can be faster."""
+        ...
+
     def flush(self) -> str:
         """Return what was held back, at the end: an unfinished character as a replacement character."""
         ...

@@ -59,6 +59,8 @@ class StreamDetokenizer:
             return self._recover(token_id)
         return self._hold(token_id) if text is None else text
 
+    look_up = step
+
     def feed(self, ids: Sequence[int]) -> str:
         """Return the text that became certain with these tokens."""
         if self._window is not None:

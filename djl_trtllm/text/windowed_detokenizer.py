@@ -34,6 +34,8 @@ class WindowedDetokenizer:
         """Return the text that became certain with this token."""
         return self.feed((token_id,))
 
+    look_up = step
+
     def feed(self, ids: Sequence[int]) -> str:
         """Return the text that became certain with these tokens."""
         window = self._ids
