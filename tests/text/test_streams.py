@@ -152,18 +152,6 @@ def test_real_text_at_length(kind: str, way: Way) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("kind", "way"), PAIRS)
-def test_looking_up_first_gives_what_steps_give(kind: str, way: Way) -> None:
-    rng = random.Random(11)
-    for _ in range(40):
-        ids, before = random_ids(kind, rng, 20), random_ids(kind, rng, rng.randint(0, 3))
-        by_step, by_look_up = (maker(kind, way).make(before, True) for _ in range(2))
-        for token_id in ids:
-            text = by_look_up.look_up(token_id)
-            assert by_step.step(token_id) == (by_look_up.step(token_id) if text is None else text)
-        assert by_look_up.flush() == by_step.flush()
-
-
 @pytest.mark.parametrize("way", WAYS[1:])
 def test_odd_byte_runs_at_length(way: Way) -> None:
     assert (recoveries(way, LONG) > 0) is (way == "stream")
