@@ -1,4 +1,4 @@
-"""`djl-trtllm gc`: make room in the cache of compiled models."""
+"""`djl-trtllm gc`: make room in the cache of compiled models, and of models that were fetched from S3."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from djl_trtllm.cli.parser import Commands
 from djl_trtllm.errors import OptionsError
 
 DESCRIPTION = """\
-Remove from the cache of compiled models what is of no use: what builds that were killed have left, and models that are
-damaged. With --max-size also the least recently used, until the rest is at most so large. What a running server uses is
-never removed.
+Remove from the cache what is of no use: what builds that were killed have left, and compiled models that are damaged.
+With --max-size also the least recently used, until the rest is at most so large: compiled models, and models that were
+fetched from S3, which the next start that needs one fetches again. What a running server uses is never removed.
 """
 VARIABLE = "OPTION_CACHE_MAX_SIZE"
 
@@ -40,13 +40,18 @@ def add_parser(subparsers: Commands) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Remove, and say what; 0 also where a limit cannot be reached because of what is in use."""
     from djl_trtllm.compile import disk, eviction
+    from djl_trtllm.model import fetched
 
     shown, store = cache.opened(args)
     limit = args.max_size if args.max_size is not None else _from_environment()
-    gone = eviction.collect(store, limit, dry_run=args.dry_run)
+    models = fetched.below(store.root)
+    others = [eviction.Occupant(one.name, one.bytes, one.last_use(), one.remove) for one in models]
+    gone = eviction.collect(store, limit, others=others, dry_run=args.dry_run)
     names = {removed.name for removed in gone}
     kept = [entry for entry in store.entries() if entry.key not in names]
-    freed, left = sum(removed.bytes for removed in gone), sum(entry.bytes for entry in kept)
+    stay = [one for one in models if one.name not in names]
+    freed = sum(removed.bytes for removed in gone)
+    left = sum(entry.bytes for entry in kept) + sum(one.bytes for one in stay)
     shown.document(
         {
             "cache": str(store.root),
@@ -54,21 +59,29 @@ def run(args: argparse.Namespace) -> int:
             "removed": [asdict(removed) for removed in gone],
             "bytes": freed,
             "kept": [{"key": entry.key, "bytes": entry.bytes, "in_use": entry.in_use} for entry in kept],
+            "kept_models": [{"name": one.name, "bytes": one.bytes} for one in stay],
             "kept_bytes": left,
         }
     )
     if gone:
-        rows = [(removed.name[: cache.SHOWN], disk.size(removed.bytes), removed.why) for removed in gone]
+        rows = [(_short(removed.name), disk.size(removed.bytes), removed.why) for removed in gone]
         shown.table(("would go" if args.dry_run else "removed", "size", "why"), rows, right=("size",))
         shown.line(f"{disk.size(freed)} {'would be' if args.dry_run else 'are'} free", "good")
     else:
         shown.line("Nothing is to be removed.", "good")
-    shown.line(f"{cache.plural(len(kept), 'compiled model')}, {disk.size(left)}, stay in {store.root}", "dim")
+    count = cache.plural(len(kept), "compiled model")
+    also = f" and {cache.plural(len(stay), 'fetched model')}" if stay else ""
+    shown.line(f"{count}{also}, {disk.size(left)}, stay in {store.root}", "dim")
     if limit is not None and left > limit:
         shown.note(
             f"note: that is more than {disk.size(limit)}: what is in use, or may be, is never removed", "warn"
         )
     return 0
+
+
+def _short(name: str) -> str:
+    """Return a key's beginning, and the name of a fetched model whole."""
+    return name if "/" in name else name[: cache.SHOWN]
 
 
 def _size(text: str) -> int:

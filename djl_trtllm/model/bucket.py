@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from djl_trtllm.core import Progress
 from djl_trtllm.errors import ModelNotFound
-from djl_trtllm.model import mirror
+from djl_trtllm.model import fetched, mirror
 from djl_trtllm.model.mirror import Choice, Mirror
 from djl_trtllm.options import places
 from djl_trtllm.s3 import address, client
@@ -31,7 +31,7 @@ def fetch(
     `ModelNotFound` names the option, and says nothing of credentials. DJL-Serving fetches an `option.model_id` in S3
     itself before the handler starts; it is read here where something else starts the handler.
     """
-    root = places.cache_directory(options.cache_dir, environ) / "models"
+    root = places.cache_directory(options.cache_dir, environ) / fetched.DIRECTORY
     try:
         place = address.parse(name)
     except ValueError as error:

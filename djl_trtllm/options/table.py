@@ -173,7 +173,8 @@ class Options:
     cache_dir: str | None = opt(None, TEXT, "Where compiled models are kept, and models from S3.",
         default="under DJL_CACHE_DIR, else the user's cache directory")
     cache: str = opt("use", choice("use", "rebuild", "off"), "Whether compiled models are reused.")
-    cache_max_size: Size | None = opt(None, optional(SIZE), "Size over which the least recently used go.")
+    cache_max_size: Size | None = opt(None, optional(SIZE),
+        "Size of compiled models together, over which the least recently used go.")
     cache_remote: str | None = opt(None, optional(ADDRESS),
         "s3:// prefix where compiled models are looked for and kept as well.")
     predict_timeout: int = opt(120, SECONDS, "Seconds DJL waits for one step.", env="PREDICT_TIMEOUT")

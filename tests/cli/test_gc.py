@@ -8,6 +8,8 @@ import pytest
 
 from djl_trtllm.cli.main import main
 from djl_trtllm.compile import cache as compile_cache
+from djl_trtllm.model import snapshot
+from tests.model import test_fetched
 from tests.support import caches
 
 
@@ -15,6 +17,7 @@ from tests.support import caches
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache with two models, of which this process uses one, and what a killed build has left."""
     monkeypatch.setattr(compile_cache, "_uses", {})
+    monkeypatch.setattr(snapshot, "_in_use", {})
     monkeypatch.setenv("OPTION_CACHE_DIR", str(tmp_path))
     monkeypatch.delenv("OPTION_CACHE_MAX_SIZE", raising=False)
     caches.made(tmp_path, quantize="awq")
@@ -95,3 +98,18 @@ def test_a_limit_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["gc", "--max-size", "-1"])
     assert ended.value.code == 2
+
+
+def test_fetched_models_count_and_go_with_the_others(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new = test_fetched.fetch(root, "model_id", 1e9), test_fetched.fetch(root, "tokenizer", 4e9)
+    whole = collected(capsys=capsys)
+    assert [kept["bytes"] for kept in whole["kept_models"]] == [5002, 5002]
+    limit = whole["kept_bytes"] - 1
+    rehearsed = collected("--dry-run", "--max-size", f"{limit}", capsys=capsys)
+    assert [removed["name"] for removed in rehearsed["removed"]] == [f"{old.parent.name}/{old.name}"]
+    assert old.is_dir()
+    assert collected("--max-size", f"{limit}", capsys=capsys)["removed"] == rehearsed["removed"]
+    assert (old.exists(), new.is_dir()) == (False, True)
+    assert main(["gc", "--max-size", "0"]) == 0
+    assert f"{new.parent.name}/{new.name}" in capsys.readouterr().out
+    assert not new.exists()
