@@ -85,6 +85,15 @@ class Use:
         return None
 
 
+held: dict[Path, Use] = {}
+"""What this process uses, by where the artifact lies."""
+
+
+def hold(artifact: Path, use: Use) -> None:
+    """Have this process use an artifact until it ends; once more where it does already, which is a newer use."""
+    held.setdefault(artifact, use).hold()
+
+
 def _taken(descriptor: int, kind: int) -> bool | None:
     """Take a lock; whether somebody else has it, None where the file system has no locks."""
     try:

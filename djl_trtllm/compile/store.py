@@ -26,6 +26,9 @@ from djl_trtllm.compile.manifest import Manifest
 from djl_trtllm.errors import ArtifactError
 from djl_trtllm.lock import Lock
 
+Stamp = tuple[int, int]
+"""Changes when an artifact is published anew."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -71,7 +74,7 @@ class Store:
         """Return where the artifact of a key lies, or would."""
         return self.artifacts / key
 
-    def stamp(self, key: str) -> tuple[int, int] | None:
+    def stamp(self, key: str) -> Stamp | None:
         """Return what changes when an artifact is published anew."""
         try:
             status = (self.artifact(key) / manifest.NAME).stat()

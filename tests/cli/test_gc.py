@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from djl_trtllm.cli.main import main
-from djl_trtllm.compile import cache as compile_cache
+from djl_trtllm.compile import in_use
 from djl_trtllm.model import snapshot
 from tests.model import test_fetched
 from tests.support import caches
@@ -16,14 +16,14 @@ from tests.support import caches
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache with two models, of which this process uses one, and what a killed build has left."""
-    monkeypatch.setattr(compile_cache, "_uses", {})
+    monkeypatch.setattr(in_use, "held", {})
     monkeypatch.setattr(snapshot, "_in_use", {})
     monkeypatch.setenv("OPTION_CACHE_DIR", str(tmp_path))
     monkeypatch.delenv("OPTION_CACHE_MAX_SIZE", raising=False)
     caches.made(tmp_path, quantize="awq")
-    for use in compile_cache._uses.values():
+    for use in in_use.held.values():
         use.release()
-    compile_cache._uses.clear()
+    in_use.held.clear()
     caches.made(tmp_path)
     left = tmp_path / "building" / f"{'0' * 32}.4194305.abcd"  # above the largest process id
     left.mkdir()

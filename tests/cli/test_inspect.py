@@ -9,21 +9,20 @@ import pytest
 
 from djl_trtllm.cli import cache
 from djl_trtllm.cli.main import main
-from djl_trtllm.compile import cache as compile_cache
-from djl_trtllm.compile import quality
+from djl_trtllm.compile import in_use, quality
 from tests.support import caches, quick_builds, tiny
 
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache with a model in use, by this process, and a quantised one that is not."""
-    monkeypatch.setattr(compile_cache, "_uses", {})
+    monkeypatch.setattr(in_use, "held", {})
     monkeypatch.setenv("OPTION_CACHE_DIR", str(tmp_path))
     monkeypatch.delenv("HF_MODEL_ID", raising=False)
     caches.made(tmp_path, quantize="awq")
-    for use in compile_cache._uses.values():
+    for use in in_use.held.values():
         use.release()
-    compile_cache._uses.clear()
+    in_use.held.clear()
     caches.made(tmp_path, "/models/some-name")
     return tmp_path
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from djl_trtllm.cli.main import main
-from djl_trtllm.compile import cache as compile_cache
+from djl_trtllm.compile import in_use
 from tests.support import caches
 
 
 @pytest.fixture
 def artifact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(compile_cache, "_uses", {})
+    monkeypatch.setattr(in_use, "held", {})
     monkeypatch.setenv("OPTION_CACHE_DIR", str(tmp_path))
     caches.made(tmp_path, quantize="awq")
     return caches.made(tmp_path)

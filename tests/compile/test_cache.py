@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from djl_trtllm.compile import cache, manifest
+from djl_trtllm.compile import cache, disk, manifest
 from djl_trtllm.compile.cache import ensure
 from djl_trtllm.compile.plan import content, key
 from djl_trtllm.compile.recipe import Recipe
@@ -124,7 +124,7 @@ def test_a_flipped_bit_in_a_big_file_is_found_by_verify_and_discarded(tmp_path: 
     content[len(content) // 3] ^= 4
     (model.path / "model.bin").write_bytes(content)
     assert compiled(tmp_path).hit
-    with pytest.raises(cache.manifest.ArtifactError, match=r"model\.bin .* is damaged"):
+    with pytest.raises(manifest.ArtifactError, match=r"model\.bin .* is damaged"):
         manifest.verify(model.path)
     cache.discard(model, CacheSettings(tmp_path))
     assert not compiled(tmp_path).hit
@@ -316,7 +316,7 @@ def test_an_error_at_any_step_of_publishing_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(manifest if step in ("survey", "write") else cache.disk, step, broken)
+        patch.setattr(manifest if step in ("survey", "write") else disk, step, broken)
         with pytest.raises(CompileError, match="no space left"):
             compiled(tmp_path)
     assert debris(tmp_path) == []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from djl_trtllm.compile import cache, disk, manifest
+from djl_trtllm.compile import disk, in_use, manifest
 from djl_trtllm.compile.cache import ensure
 from djl_trtllm.compile.plan import key
 from djl_trtllm.compile.recipe import Recipe
@@ -31,12 +31,12 @@ BUILT = b"weights of a tiny model"
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A cache directory and one for temporary files, on one disk as far as anybody can see."""
-    monkeypatch.setattr(cache, "_uses", {})
+    monkeypatch.setattr(in_use, "held", {})
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     yield tmp_path / "cache"
-    for use in cache._uses.values():
+    for use in in_use.held.values():
         use.release()
 
 
@@ -122,7 +122,7 @@ def test_every_call_of_a_hit_may_fail(place: Path, code: int) -> None:
     assert count >= 1
     for failing in range(1, count + 1):
         faulty = FaultyDisk(place, failing, code, lasting=True)
-        cache._uses.clear()
+        in_use.held.clear()
         with faulty.mounted():
             assert start(place).hit
         assert faulty.failed

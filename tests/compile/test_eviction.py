@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from djl_trtllm.compile import cache, eviction
+from djl_trtllm.compile import eviction, in_use
 from djl_trtllm.compile.cache import ensure
 from djl_trtllm.compile.plan import key
 from djl_trtllm.compile.recipe import Recipe
@@ -28,15 +28,15 @@ from tests.support.plans import Stages, build, compiled, plan
 @pytest.fixture(autouse=True)
 def several_processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let each test begin as a process that uses nothing."""
-    monkeypatch.setattr(cache, "_uses", {})
+    monkeypatch.setattr(in_use, "held", {})
     yield
     done_with_all()
 
 
 def done_with_all() -> None:
-    for use in cache._uses.values():
+    for use in in_use.held.values():
         use.release()
-    cache._uses.clear()
+    in_use.held.clear()
 
 
 def filled(root: Path, count: int) -> list[str]:
@@ -156,14 +156,14 @@ def test_a_model_that_goes_while_a_start_looks_is_built_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled(tmp_path, 1)
-    hold = cache.Use.hold
+    hold = in_use.Use.hold
 
-    def late(use: cache.Use) -> None:
+    def late(use: in_use.Use) -> None:
         if there(tmp_path):
             eviction.collect(Store(tmp_path), 0)
         hold(use)
 
-    monkeypatch.setattr(cache.Use, "hold", late)
+    monkeypatch.setattr(in_use.Use, "hold", late)
     assert not compiled(tmp_path, n=0).hit
     assert there(tmp_path) == {key(plan(n=0))}
 

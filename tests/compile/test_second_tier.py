@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from djl_trtllm.compile import cache, manifest
+from djl_trtllm.compile import in_use, manifest
 from djl_trtllm.compile.cache import ensure
 from djl_trtllm.compile.plan import key
 from djl_trtllm.compile.recipe import Build, Recipe
@@ -167,9 +167,9 @@ def test_a_slow_tier_holds_up_nobody(tmp_path: Path, shelf: Shelf) -> None:
 
 def test_a_fetch_makes_room_too(tmp_path: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     start(tmp_path / "one", shelf)
-    monkeypatch.setattr(cache, "_uses", {})
+    monkeypatch.setattr(in_use, "held", {})
     compiled(tmp_path / "two", n=1)
-    for use in cache._uses.values():
+    for use in in_use.held.values():
         use.release()
     settings = CacheSettings(tmp_path / "two", max_size=1)
     assert ensure(Recipe(plan(), pytest.fail), Solo(), settings, Stages(), shelf).hit
