@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,6 +32,17 @@ class Bar:
 
     def __str__(self) -> str:
         return f"{'>=' if self.at_least else '<='} {self.value:g}"
+
+    @classmethod
+    def parse(cls, text: str) -> Bar:
+        """Return the bar that `str` wrote."""
+        sign, value = text.split()
+        return cls(float(value), sign == ">=")
+
+    def reached(self, value: float) -> float:
+        """Return how many times over a positive value reaches the bar: 1 exactly, more is better."""
+        value = max(value, 1e-9)
+        return value / self.value if self.at_least else self.value / value
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,22 +122,57 @@ def absolute(id: str, values: Sequence[float], bar: Bar, unit: str) -> Figure:  
     return Figure(id, median, spread, unit, str(bar), verdict(median, spread, bar, len(values)))
 
 
+def calibrated(id: str, pairs: Sequence[tuple[float, float]], bar: Bar) -> list[Figure]:  # noqa: A002
+    """Judge (ms measured, ms of the calibration loop) pairs against a bar in loops; the plain time stands beside it."""
+    return [
+        ratio(id, pairs, bar, "calibration loops"),
+        plain(f"{id}/plain", [measured for measured, _ in pairs], "ms"),
+    ]
+
+
 def plain(id: str, values: Sequence[float], unit: str) -> Figure:  # noqa: A002
     """Report a median without judging it."""
     return Figure(id, statistics.median(values), interval(values), unit)
 
 
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Return the smallest value that at least so many percent of `values` do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
+
+
+def told(figures: list[Figure]) -> list[Figure]:
+    """Print figures as soon as they are there, and return them."""
+    for figure in figures:
+        print(figure, flush=True)
+    return figures
+
+
 def record(figures: Iterable[Figure], results: Path = RESULTS, context: Path = CONTEXT) -> None:
-    """Merge judged figures into `results` and the others into `context`, replacing those with the same id."""
+    """Merge judged figures into `results` and the others into `context`, replacing all of the same parts.
+
+    A figure's part is what its id begins with, up to the first stroke.
+    """
     figures = list(figures)
-    _merge(results, [asdict(figure) for figure in figures if figure.bar])
-    _merge(context, [asdict(figure) for figure in figures if not figure.bar])
+    parts = {part_of(figure.id) for figure in figures}
+    _merge(results, [figure for figure in figures if figure.bar], parts)
+    _merge(context, [figure for figure in figures if not figure.bar], parts)
 
 
-def _merge(path: Path, fresh: Sequence[Mapping[str, object]]) -> None:
-    known: list[Mapping[str, object]] = json.loads(path.read_text()) if path.exists() else []
-    merged = {str(entry["id"]): entry for entry in [*known, *fresh]}
+def load(file: Path) -> list[Figure]:
+    """Read what `record` wrote; nothing where it never did."""
+    entries = json.loads(file.read_text()) if file.exists() else []
+    return [Figure(**{**entry, "spread": tuple(entry["spread"])}) for entry in entries]
+
+
+def part_of(id: str) -> str:  # noqa: A002
+    """Return the part of the bench that a figure belongs to."""
+    return id.partition("/")[0]
+
+
+def _merge(path: Path, fresh: Sequence[Figure], parts: set[str]) -> None:
+    kept = [figure for figure in load(path) if part_of(figure.id) not in parts]
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(list(merged.values()), indent=1) + "\n")
+    draft.write_text(json.dumps([asdict(figure) for figure in [*kept, *fresh]], indent=1) + "\n")
     draft.replace(path)

@@ -4,6 +4,8 @@ import statistics
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import booleans, floats, lists
 
 from bench import stats
 from bench.stats import Bar, Figure
@@ -93,18 +95,90 @@ def test_a_plain_figure_has_no_verdict() -> None:
     assert "bar" not in str(figure)
 
 
-def test_recording_replaces_an_id_and_keeps_the_others(tmp_path: Path) -> None:
+def test_a_calibrated_figure_is_judged_in_loops_and_shown_in_milliseconds() -> None:
+    slow = [(10.0, 2.0), *[(5.0, 1.0)] * 8]  # the machine was busy for a moment, and the loop felt it too
+    judged, beside = stats.calibrated("lookup", slow, Bar(5.0))
+    assert judged == Figure("lookup", 5.0, (5.0, 5.0), "calibration loops", "<= 5", "pass")
+    assert (beside.id, beside.value, beside.unit, beside.bar) == ("lookup/plain", 5.0, "ms", None)
+
+
+def test_a_percentile_is_one_of_the_values() -> None:
+    values = [float(value) for value in range(100, 0, -1)]
+    assert [stats.percentile(values, percent) for percent in (50, 95, 99, 100)] == [50, 95, 99, 100]
+    assert stats.percentile([3.0], 50) == stats.percentile([3.0], 99) == 3.0
+
+
+positive = floats(0.01, 100.0)
+
+
+@given(bar=positive, at_least=booleans(), ratios=lists(positive, min_size=9, max_size=40))
+def test_a_verdict_is_what_the_rule_says(bar: float, at_least: bool, ratios: list[float]) -> None:
+    figure = stats.ratio("x", [(ratio, 1.0) for ratio in ratios], Bar(bar, at_least), "")
+    low, high = figure.spread
+    assert low <= figure.value <= high
+    assert min(ratios) <= low <= high <= max(ratios)
+    better, worse = (high, low) if at_least else (low, high)
+    sign = 1 if at_least else -1
+    if figure.verdict == "pass":
+        assert sign * (better - bar) >= 0
+        assert sign * (figure.value - bar) >= -0.02 * bar * (1 + 1e-9)
+    elif figure.verdict == "short":
+        assert all(sign * (end - bar) < 0 for end in (better, worse))
+    else:
+        assert sign * (better - bar) >= 0
+        assert sign * (figure.value - bar) < 0
+
+
+@given(
+    bar=positive,
+    at_least=booleans(),
+    ratios=lists(positive, min_size=9, max_size=40),
+    worse=floats(1.0, 10.0),
+)
+def test_a_worse_run_never_has_a_better_verdict(
+    bar: float, at_least: bool, ratios: list[float], worse: float
+) -> None:
+    order = ["short", "undecided", "pass"]
+    factor = 1 / worse if at_least else worse
+    good, bad = (
+        stats.ratio("x", [(ratio * by, 1.0) for ratio in ratios], Bar(bar, at_least), "")
+        for by in (1.0, factor)
+    )
+    assert order.index(str(bad.verdict)) <= order.index(str(good.verdict))
+
+
+@given(bar=positive, at_least=booleans(), ratios=lists(positive, min_size=1, max_size=8))
+def test_few_pairs_never_decide(bar: float, at_least: bool, ratios: list[float]) -> None:
+    figure = stats.ratio("x", [(ratio, 1.0) for ratio in ratios], Bar(bar, at_least), "")
+    assert figure.verdict == "undecided"
+
+
+@given(value=positive, bar=positive, at_least=booleans())
+def test_a_bar_reads_back_and_is_reached_once_where_it_is_met(
+    value: float, bar: float, at_least: bool
+) -> None:
+    read = Bar.parse(str(Bar(bar, at_least)))
+    assert read.at_least == at_least
+    assert read.value == pytest.approx(bar, rel=1e-5)
+    made = Bar(bar, at_least)
+    assert made.reached(bar) == pytest.approx(1.0)
+    assert (made.reached(value) >= 1.0) == (value >= bar if at_least else value <= bar)
+
+
+def test_recording_replaces_a_part_and_keeps_the_others(tmp_path: Path) -> None:
     results, context = tmp_path / "b" / "results.json", tmp_path / "b" / "context.json"
     old = [
-        Figure("a", 1.0, (1.0, 1.0), "x", "<= 2", "pass"),
+        Figure("a/one", 1.0, (1.0, 1.0), "x", "<= 2", "pass"),
+        Figure("a/gone", 1.0, (1.0, 1.0), "x", "<= 2", "pass"),
         Figure("b", 1.0, (1.0, 1.0), "x", "<= 2", "pass"),
-        stats.plain("plain", [1.0], "µs"),
+        stats.plain("b/plain", [1.0], "µs"),
     ]
     stats.record(old, results, context)
-    stats.record([Figure("a", 3.0, (3.0, 3.0), "x", "<= 2", "short")], results, context)
+    stats.record([Figure("a/one", 3.0, (3.0, 3.0), "x", "<= 2", "short")], results, context)
     entries = {entry["id"]: entry for entry in json.loads(results.read_text())}
-    assert set(entries) == {"a", "b"}
-    assert entries["a"] == {
-        "id": "a", "value": 3.0, "spread": [3.0, 3.0], "unit": "x", "bar": "<= 2", "verdict": "short",
+    assert set(entries) == {"a/one", "b"}
+    assert entries["a/one"] == {
+        "id": "a/one", "value": 3.0, "spread": [3.0, 3.0], "unit": "x", "bar": "<= 2", "verdict": "short",
     }  # fmt: skip
-    assert [entry["id"] for entry in json.loads(context.read_text())] == ["plain"]
+    assert [entry["id"] for entry in json.loads(context.read_text())] == ["b/plain"]
+    assert stats.load(results)[-1] == Figure("a/one", 3.0, (3.0, 3.0), "x", "<= 2", "short")
