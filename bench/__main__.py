@@ -5,43 +5,58 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable
 
-from bench import handler_cost, lookup, start, stats, throughput
+from bench import document, machine, page, parts, stats
 from bench.stats import Figure
-
-FIGURES: dict[str, tuple[Callable[[int], list[Figure]], Callable[[], list[Figure]]]] = {
-    "lookup": (lookup.run, lambda: lookup.run(1, entries=20)),
-    "start": (start.run, lambda: start.run(1)),
-    "handler": (handler_cost.run, lambda: handler_cost.run(1, streams=(8,), tokens=400)),
-    "throughput": (throughput.run, lambda: throughput.run(1, streams=(2,))),
-}
-"""What can be measured: in full with so many pairs, and quickly."""
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    names = ", ".join(FIGURES)
-    parser.add_argument("figures", nargs="*", metavar="figure", help=f"{names}; default all")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="ID", help="parts or bars, as --list shows them"
+    )
     parser.add_argument("--quick", action="store_true", help="a smoke run: one small pair each, no verdicts")
     parser.add_argument("--pairs", type=int, default=stats.MIN_PAIRS, help="alternating pairs (default 9)")
+    parser.add_argument("--list", action="store_true", help="only say what can be measured")
+    parser.add_argument(
+        "--document", action="store_true", help="only write what is recorded into docs/performance.md"
+    )
     given = parser.parse_args(arguments)
-    unknown = set(given.figures) - set(FIGURES)
-    if unknown:
-        parser.error(f"unknown figure {', '.join(sorted(unknown))}: choose from {names}")
-    begun = time.monotonic()
+    if given.pairs < 1:
+        parser.error(f"--pairs {given.pairs}: at least one is needed, and {stats.MIN_PAIRS} for a verdict")
+    try:
+        chosen = parts.chosen(given.only)
+    except ValueError as unknown:
+        parser.error(str(unknown))
+    if given.list:
+        for part in chosen:
+            print(f"{part.name:<14} {', '.join(part.bars):<8} {part.says}")
+        return 0
+    if given.document:
+        return document.main()
+    return _measure(chosen, given.pairs, quick=given.quick)
+
+
+def _measure(chosen: list[parts.Part], pairs: int, *, quick: bool) -> int:
+    begun, described = time.monotonic(), machine.describe()
+    for name, value in described.lines():
+        print(f"{name}: {value}")
     figures: list[Figure] = []
-    for name, (whole, quick) in FIGURES.items():
-        if name in (given.figures or FIGURES):
-            figures += quick() if given.quick else whole(given.pairs)
-    judged = [figure for figure in figures if figure.bar]
-    if given.quick:
+    for part in chosen:
+        print(f"\n{' '.join((part.name, *part.bars))}: {part.says}", flush=True)
+        measured = part.quick() if quick else part.run(pairs)
+        figures += measured
+        if not quick:  # at once, so that what was measured is there whatever becomes of the next part
+            stats.record(measured)
+            machine.record(described, [part.name])
+    if quick:
         print("quick run: nothing recorded, nothing judged")
     else:
-        stats.record(figures)
-        print(f"\nrecorded in {stats.RESULTS} and {stats.CONTEXT}:")
-        for figure in judged:
-            print(figure)
+        written = page.write()
+        print(f"\nrecorded in {stats.RESULTS}, {stats.CONTEXT} and {machine.FILE}; {written} shows them:")
+        for figure in figures:
+            if figure.bar:
+                print(figure)
     print(f"{time.monotonic() - begun:.0f} s")
     return 0
 

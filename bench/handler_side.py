@@ -45,9 +45,9 @@ class Side:
         inputs.properties["device_id"] = "-1"
         return inputs
 
-    def run(self, streams: int, generations: int) -> dict[str, float]:
+    def run(self, streams: int, generations: int, form: str) -> dict[str, float]:
         """Time whole generations: CPU and wall µs per streamed token, and CPU µs per admitted request."""
-        arrivals = self.frames.arrivals(_bodies(streams))
+        arrivals = self.frames.arrivals(_bodies(streams, form))
         steady = self.frames.steady(streams)
         admission = cpu = wall = 0.0
         gc.collect()
@@ -72,10 +72,10 @@ class Side:
             "admission": admission / (streams * generations) * 1e6,
         }
 
-    def texts(self, streams: int) -> list[str]:
+    def texts(self, streams: int, form: str) -> list[str]:
         """Return the text every stream received, to show that both sides do the same work."""
         received = [""] * streams
-        inputs = self.inputs(workload.Wire(self.frames.arrivals(_bodies(streams))))
+        inputs = self.inputs(workload.Wire(self.frames.arrivals(_bodies(streams, form))))
         for step in range(TOKENS):
             if step:
                 self.feed()
@@ -119,8 +119,9 @@ class Side:
         return {"read": read / streamed * 1e6, "send": send / streamed * 1e6}
 
 
-def _bodies(streams: int) -> list[bytes]:
-    return [workload.body(prompt, TOKENS) for prompt in workload.prompts(streams)]
+def _bodies(streams: int, form: str = "jsonlines") -> list[bytes]:
+    asked = {"details": True} if form == "details" else {}
+    return [workload.body(prompt, TOKENS, **asked) for prompt in workload.prompts(streams)]
 
 
 def _expect(output: Any, streams: int) -> None:

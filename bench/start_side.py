@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from bench import djl, workload
+from bench import calibration, djl, workload
 from bench.process import serve
 from bench.throughput_side import PROPERTIES, VERSION, Silence
 
@@ -31,7 +31,10 @@ class StartSide:
         self._seconds: dict[str, float] = {}
 
     def start(self) -> dict[str, float]:
-        """Load the model as DJL's first call does, and return seconds, and whether it was a hit (1.0)."""
+        """Load the model as DJL's first call does.
+
+        Return seconds, whether it was a hit (1.0), and ms of the calibration loop.
+        """
         from djl_python import Input
 
         from djl_trtllm.compile import cache, manifest
@@ -70,6 +73,7 @@ class StartSide:
             "share": whole - engine - digests,
             "imports": self._imports,
             "hit": float(hits[0]),
+            "loop": calibration.milliseconds(),
         }
 
     def modules(self) -> list[str]:

@@ -11,8 +11,8 @@ from bench import djl, stats
 from bench.process import SideProcess
 from bench.stats import Bar, Figure
 
-BAR = Bar(0.95, at_least=True)
-STREAMS = (8, 32)
+BAR = Bar(0.99, at_least=True)
+STREAMS = (8, 32, 64)
 VERSION = djl.VERSIONS[0]
 
 
@@ -36,11 +36,10 @@ def _compare(handler: SideProcess, raw: SideProcess, streams: int, pairs: int) -
     for side in (handler, raw):
         side.ask("run", streams)
     measured = stats.alternate(lambda: handler.ask("run", streams), lambda: raw.ask("run", streams), pairs)
-    figures = [
-        stats.ratio(f"throughput_vs_raw/{streams}", measured, BAR, "of the raw loop's"),
-        stats.plain(f"throughput_handler/{streams}", [ours for ours, _ in measured], "tokens/s"),
-        stats.plain(f"throughput_raw/{streams}", [theirs for _, theirs in measured], "tokens/s"),
-    ]
-    for figure in figures:
-        print(figure, flush=True)
-    return figures
+    return stats.told(
+        [
+            stats.ratio(f"throughput/ratio/{streams}", measured, BAR, "of the raw loop's"),
+            stats.plain(f"throughput/handler/{streams}", [ours for ours, _ in measured], "tokens/s"),
+            stats.plain(f"throughput/raw/{streams}", [theirs for _, theirs in measured], "tokens/s"),
+        ]
+    )

@@ -1,58 +1,84 @@
+"""Every part runs in its small form, and says what it was to say."""
+
+from __future__ import annotations
+
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from bench import parts
+
 ROOT = Path(__file__).parents[2]
 
+MODELS = ("throughput", "served", "start", "cancel")
+"""These compile and run the demo model."""
 
-def quick(figure: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", "--quick", figure],
+
+def bench(*arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=timeout,
     )
+
+
+def quick(*names: str) -> str:
+    done = bench("--quick", "--only", *names)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "quick run: nothing recorded, nothing judged" in done.stdout
+    assert "pass\n" not in done.stdout
+    for name in names:
+        assert f"\n{name}/" in done.stdout
     return done.stdout
 
 
 def test_the_handler_figure_runs_on_both_versions_and_both_sides_say_the_same() -> None:
     printed = quick("handler")
     for version in ("0.34.0", "0.25.0"):
-        assert f"handler_us_per_token/{version}/8" in printed
-        assert f"djl_python_read/{version}/8" in printed
-    assert "quick run" in printed
+        assert f"handler/ratio/{version}/jsonlines/8 " in printed
+        assert f"handler/ratio/{version}/details/8 " in printed
+        assert f"handler/djl_python_read/{version}/8 " in printed
 
 
-def test_the_look_up_figure_runs() -> None:
-    printed = quick("lookup")
-    assert "hit_lookup/20 " in printed
-    assert "hit_lookup_cpu/20 " in printed
-    assert "hit_lookup/1 " in printed
+def test_requests_are_validated_refused_and_kept_waiting() -> None:
+    printed = quick("validation", "refusal", "queued_memory")
+    assert "validation/ratio/4096 " in printed
+    assert "refusal/beyond_parsing/200000/plain " in printed
+    assert "queued_memory/beyond_prompt/40 " in printed
 
 
-@pytest.mark.compile
-@pytest.mark.long
-@pytest.mark.timeout(900)
-def test_the_start_figure_runs() -> None:
-    printed = quick("start")
-    for name in ("start_share", "start_whole", "start_engine", "start_digests", "start_imports"):
+def test_the_parts_with_steps_of_a_fixed_time_run() -> None:
+    printed = quick("overlap", "first_token", "admission")
+    for name in ("overlap/ratio/5ms/8", "first_token/added_p50/1", "admission/widest/4000"):
         assert f"{name} " in printed
 
 
+def test_ways_of_detokenising_say_the_same_and_are_compared() -> None:
+    printed = quick("detokenise")
+    for kind in ("byte-level", "byte-fallback", "wordpiece"):
+        assert f"detokenise/vs_stream/{kind}/256 " in printed
+        assert f"detokenise/vs_window/{kind}/256 " in printed
+
+
+def test_imports_and_look_ups_are_measured_in_calibration_loops() -> None:
+    printed = quick("imports", "lookup")
+    assert "imports/handler/plain " in printed
+    assert "lookup/hit/20/plain " in printed
+    assert "lookup/cpu/20 " in printed
+
+
 @pytest.mark.compile
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_the_throughput_figure_runs() -> None:
-    assert "throughput_vs_raw/2" in quick("throughput")
+@pytest.mark.parametrize("name", MODELS)
+def test_the_parts_with_the_demo_model_run(name: str) -> None:
+    quick(name)
 
 
-def test_an_unknown_figure_is_named() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", "speed"], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 2
-    assert "unknown figure speed: choose from lookup, start, handler, throughput" in done.stderr
+def test_every_part_is_run_by_a_test_here() -> None:
+    here = Path(__file__).read_text()
+    assert [part.name for part in parts.PARTS if f'"{part.name}"' not in here] == []
