@@ -13,6 +13,8 @@ log = logging.getLogger(__name__)
 def as_request_error(error: Exception, doing: str) -> DjlTrtllmError:
     """Return what to tell the client; a defect is described in the log, without a word of the request."""
     if isinstance(error, RequestError):
-        return error
+        # Where it was raised concerns nobody, and would keep what all those frames hold: bodies and prompts.
+        error.__cause__ = error.__context__ = None
+        return error.with_traceback(None)
     log.error("%s failed: %s", doing, describe(error))
     return InternalError(f"The server failed while {doing}.")

@@ -59,7 +59,6 @@ class RollingBatch:
         self._requests = requests
         self._ids = itertools.count(1)
         self._slots: list[Slot] = []
-        self._ending = False
         self.over = False
         """True once the engine's death has been answered to everybody who was listed."""
         self._live: dict[int, LiveSequence | Slot] = {}
@@ -98,7 +97,7 @@ class RollingBatch:
 
     def _lost(self) -> Slot:
         slot = Slot(next(self._ids))
-        self._fail(slot, InternalError("The server lost track of this request; send it again."))
+        slot.fail(InternalError("The server lost track of this request; send it again."))
         return slot
 
     def _admit(self, arrivals: list[tuple[Slot, Arrival]]) -> None:
@@ -106,10 +105,10 @@ class RollingBatch:
             return
         if self._inbox.death is not None:
             for slot, _ in arrivals:
-                self._fail(slot, self._inbox.death)
+                slot.fail(self._inbox.death)
             return
         for slot, error in self._entrance.admit(arrivals):
-            self._fail(slot, error)
+            slot.fail(error)
 
     def _advance(self) -> None:
         news = self._inbox.drain()
@@ -142,24 +141,20 @@ class RollingBatch:
         slot = ended if isinstance(ended, Slot) else ended.owner
         if not slot.over:
             return
-        self._ending = True
         stopped += [s.id for s in slot.sequences if self._live.pop(s.id, None) is not None]
 
     def _bury(self, death: DjlTrtllmError) -> None:
         for slot in self._slots:
             if not slot.over:
-                self._fail(slot, death)
+                slot.fail(death)
         self._live.clear()
         self.over = True
-
-    def _fail(self, slot: Slot, error: DjlTrtllmError) -> None:
-        slot.fail(error)
-        self._ending = True
 
     def _emit(self) -> Replies:
         most = self._item_chars
         replies: list[str | Reply | None] = []
         add = replies.append
+        gone: list[Slot] = []
         for slot in self._slots:
             # `Slot.take` written out for what nearly every slot has in nearly every step: a call less a token.
             data = slot.data
@@ -168,17 +163,18 @@ class RollingBatch:
                 add(data or None)
             else:
                 add(slot.take(most))
-        if self._ending:
-            self._retire(replies)
+                if slot.gone:
+                    gone.append(slot)
+        if gone:
+            self._retire(gone)
         return replies
 
-    def _retire(self, replies: Replies) -> None:
+    def _retire(self, gone: Sequence[Slot]) -> None:
         """Drop the slots that have had their last reply."""
-        last = [isinstance(reply, Reply) and reply.last for reply in replies]
-        gone = [slot for slot, is_last in zip(self._slots, last, strict=True) if is_last]
-        self._slots = [slot for slot, is_last in zip(self._slots, last, strict=True) if not is_last]
-        self._ending = any(slot.over for slot in self._slots)
+        self._slots = [slot for slot in self._slots if not slot.gone]
         self._requests.ended([slot.summary() for slot in gone])
+        for slot in gone:
+            slot.release()
 
     def _void(self, slots: Sequence[Slot]) -> None:
         running = self._entrance.void(slots)

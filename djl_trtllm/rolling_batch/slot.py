@@ -49,6 +49,7 @@ class Slot:
         "data",
         "first_reply",
         "flowing",
+        "gone",
         "id",
         "over",
         "reason",
@@ -66,6 +67,8 @@ class Slot:
         self.data = ""
         self.flowing = False
         """True in mid-stream, where `data` as it is, if it is not too long, is the next reply."""
+        self.gone = False
+        """True once the last reply was taken."""
         self.sequences: Sequence[LiveSequence] = ()
         self._endings: list[Ending] = []
         self._started = False
@@ -93,6 +96,10 @@ class Slot:
             total_seconds=time.monotonic() - self.arrived,
             recoveries=sum(sequence.recoveries for sequence in self.sequences),
         )
+
+    def release(self) -> None:
+        """Let go of the sequences, which know their slot and so would stay until the next garbage collection."""
+        self.sequences = ()
 
     def feed(self, chunk: TokenChunk) -> bool:
         """Take the refusal of a request that has not begun; chunks of one that has go to its sequences."""
@@ -161,7 +168,7 @@ class Slot:
         if not data and not self.over:
             return None
         self.data = data[most:]
-        last = self.over and not self.data
+        last = self.gone = self.over and not self.data
         if self._started:
             return Reply(data[:most], last=True) if last else data[:most]
         self._started = True

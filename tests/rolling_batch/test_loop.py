@@ -1,5 +1,6 @@
 """The rules of the rolling batch, each seen from DJL's side of the wire."""
 
+import gc
 import threading
 import time
 
@@ -7,6 +8,8 @@ import pytest
 
 from djl_trtllm.errors import EngineRestarting, GenerationFailed
 from djl_trtllm.formats.custom import CustomFormatter
+from djl_trtllm.rolling_batch.live_sequence import LiveSequence
+from djl_trtllm.rolling_batch.slot import Slot
 from tests.support.loop import rig, tokenizer
 from tests.support.toy_engine import ToyEngine, toy_limits
 
@@ -230,6 +233,26 @@ def test_close_leaves_nothing_running():
         r.java.step()
         r.loop.close()
         assert engine.stats().running == engine.stats().waiting == 0
+
+
+def test_what_an_ended_request_held_is_free_at_once():
+    def kept() -> int:
+        return sum(isinstance(one, (Slot, LiveSequence)) for one in gc.get_objects())
+
+    with rig() as r:
+        r.java.send(ask("the fox", max_new_tokens=4))
+        r.java.run()
+        gc.collect()
+        gc.disable()
+        try:
+            before = kept()
+            r.java.send(ask("the fox", max_new_tokens=4))
+            r.java.send({"inputs": ["one", "two"], "parameters": {"max_new_tokens": 4, "stop": ["x"]}})
+            r.java.send(b"{not json")
+            r.java.run()
+            assert kept() == before
+        finally:
+            gc.enable()
 
 
 def test_a_list_of_prompts_is_answered_as_a_list():
