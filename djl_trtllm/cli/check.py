@@ -63,7 +63,7 @@ def add_parser(subparsers: Commands) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Show findings, options and limits; 1 when a start would fail."""
     from djl_trtllm.doctor import examination
-    from djl_trtllm.doctor.subject import Question
+    from djl_trtllm.doctor.question import Question
 
     question = Question(
         named=model.directory_of(args.model) or os.environ.get("HF_MODEL_ID") or ".",

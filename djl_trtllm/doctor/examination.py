@@ -24,7 +24,8 @@ from djl_trtllm.doctor import (
     versions,
 )
 from djl_trtllm.doctor.finding import Finding, Outcome, note, of_error
-from djl_trtllm.doctor.subject import Question, Subject
+from djl_trtllm.doctor.question import Question
+from djl_trtllm.doctor.subject import Subject
 from djl_trtllm.errors import LoadError
 from djl_trtllm.options import explain
 from djl_trtllm.options.secrets import shown

@@ -5,9 +5,8 @@ Everything is read once and lazily, so that a check which needs one thing does n
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,45 +16,24 @@ from djl_trtllm.compile.plan import key
 from djl_trtllm.compile.settings import CacheSettings
 from djl_trtllm.compile.store import Store
 from djl_trtllm.core import Checkpoint, CompiledModel, Plan
-from djl_trtllm.doctor import djl_version, places
+from djl_trtllm.doctor import djl_version, places, reading
 from djl_trtllm.doctor.djl_version import DjlVersion
 from djl_trtllm.doctor.places import Place
+from djl_trtllm.doctor.question import Question
+from djl_trtllm.doctor.reading import Read
 from djl_trtllm.engines import registry
 from djl_trtllm.engines.base import Runtime
 from djl_trtllm.engines.registry import Machine
 from djl_trtllm.errors import LoadError, ModelNotFound, OptionsError
 from djl_trtllm.local import properties
-from djl_trtllm.options import sources
-from djl_trtllm.options.table import ALIASES, SPECS, Options
+from djl_trtllm.options.table import Options
 
 if TYPE_CHECKING:
     from djl_trtllm.engines.estimate import Estimate
-    from djl_trtllm.engines.trtllm.versions import Release
 
 FILE = "serving.properties"
-FLAG = "--option"
 BROUGHT = "config.pbtxt"
 """The file in which a model brings option values of its own."""
-_KEY = re.compile(r"(?:option\.)?([A-Za-z_][\w.-]*)[= ]")
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What was asked: a directory, a hub id or an address, and what is to be assumed of the machine.
-
-    `release` is another TensorRT-LLM than the one installed, on GPUs that are not looked at; `djl` another DJL-Serving;
-    `ranks` how many would be started, where that is not what the options say. `options` are those of the command line,
-    with or without the prefix; nothing is stronger. `quick` leaves weights unread.
-    """
-
-    named: str
-    environ: Mapping[str, str]
-    release: Release | None = None
-    djl: DjlVersion | None = None
-    ranks: int | None = None
-    options: Mapping[str, str] = field(default_factory=dict)
-    quick: bool = False
-    root: Path = Path("/")
 
 
 class Subject:
@@ -112,16 +90,16 @@ class Subject:
         return self.given("engine").upper() == "MPI" or self.given("mpi_mode").lower() == "true"
 
     @cached_property
-    def _first(self) -> _Read:
+    def _first(self) -> Read:
         """The options as they are before the model brings any of its own."""
-        return _read(self.properties, self.environ, self.question.options, None)
+        return reading.read(self.properties, self.environ, self.question.options, None)
 
     @cached_property
-    def _last(self) -> _Read:
+    def _last(self) -> Read:
         model = self.place.model
         if not isinstance(model, CompiledModel) or not model.options:
             return self._first
-        return _read(self.properties, self.environ, self.question.options, (BROUGHT, model.options))
+        return reading.read(self.properties, self.environ, self.question.options, (BROUGHT, model.options))
 
     @property
     def options(self) -> Options:
@@ -265,46 +243,3 @@ class Subject:
 
 def _is_option(variable: str) -> bool:
     return variable.startswith("OPTION_") and len(variable) > len("OPTION_")
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    options: Options
-    problems: tuple[str, ...]
-
-
-def _read(
-    properties: Mapping[str, object],
-    environ: Mapping[str, str],
-    flags: Mapping[str, str],
-    lowest: tuple[str, Mapping[str, str]] | None,
-) -> _Read:
-    """Read options, leave out what is wrong, and read again: one mistake must not hide what other checks find."""
-    passed, variables, said, problems = dict(properties), dict(environ), dict(flags), dict[str, None]()
-    while True:
-        try:
-            read = sources.read(passed, variables, lowest=lowest, highest=(FLAG, said))
-            return _Read(read, tuple(problems))
-        except OptionsError as error:  # noqa: PERF203
-            problems |= dict.fromkeys(error.problems)
-            if not _without(error.problems, passed, variables, said):
-                passed, variables, said, lowest = {"model_dir": passed["model_dir"]}, {}, {}, None
-
-
-def _without(
-    problems: Sequence[str], passed: dict[str, object], environ: dict[str, str], flags: dict[str, str]
-) -> bool:
-    """Take out the values that problems begin with, so that the rest can be read. Whether any was there."""
-    found = False
-    for sentence in problems:
-        if match := _KEY.match(sentence):
-            name = match[1].lower()
-            spec = SPECS.get(ALIASES.get(name, name))
-            variables = {f"option_{name}", (spec.env or "").lower() if spec else ""}
-            for key in [k for k in passed if k.lower() in (name, f"option.{name}")]:
-                found |= passed.pop(key) is not None
-            for key in [k for k in environ if k.lower() in variables]:
-                found |= environ.pop(key) is not None
-            for key in [k for k in flags if k.lower() in (name, f"option.{name}")]:
-                found |= flags.pop(key) is not None
-    return found

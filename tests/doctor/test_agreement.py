@@ -10,7 +10,8 @@ from djl_trtllm.core import CompiledModel
 from djl_trtllm.doctor import examination
 from djl_trtllm.doctor.finding import Outcome
 from djl_trtllm.doctor.places import Here
-from djl_trtllm.doctor.subject import Question, Subject
+from djl_trtllm.doctor.question import Question
+from djl_trtllm.doctor.subject import Subject
 from djl_trtllm.engines import registry
 from djl_trtllm.errors import LoadError
 from djl_trtllm.options import sources

@@ -10,7 +10,7 @@ from djl_trtllm.doctor import examination
 from djl_trtllm.doctor.djl_version import DjlVersion
 from djl_trtllm.doctor.examination import Examination
 from djl_trtllm.doctor.finding import Outcome
-from djl_trtllm.doctor.subject import Question
+from djl_trtllm.doctor.question import Question
 from djl_trtllm.engines.trtllm.versions import Release
 from tests.support import broken
 

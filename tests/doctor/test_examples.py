@@ -9,7 +9,7 @@ import pytest
 
 from djl_trtllm.doctor import examination
 from djl_trtllm.doctor.finding import Outcome
-from djl_trtllm.doctor.subject import Question
+from djl_trtllm.doctor.question import Question
 from djl_trtllm.engines.trtllm.versions import Release
 from djl_trtllm.local import properties
 from tests.support import broken, engine_directories, vocabularies

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from djl_trtllm.doctor.djl_version import DjlVersion
 from djl_trtllm.doctor.finding import Finding
-from djl_trtllm.doctor.subject import Question, Subject
+from djl_trtllm.doctor.question import Question
+from djl_trtllm.doctor.subject import Subject
 from tests.support import raw_checkpoints, vocabularies
 
 RIGHT = "engine=Python\noption.entryPoint=djl_trtllm.handler\noption.rolling_batch=trtllm\n"
