@@ -40,6 +40,7 @@ class Bench:
     news: Collector = field(default_factory=Collector)
     made: list[ToyEngine] = field(default_factory=list)
     ids: Iterator[int] = field(default_factory=lambda: count(1))
+    others: set[threading.Thread] = field(default_factory=lambda: set(threading.enumerate()))
 
     def __post_init__(self) -> None:
         self.engine = Supervisor(self._make, **{"delay": 0.01, **self.settings})
@@ -54,6 +55,10 @@ class Bench:
 
     def submit(self, *requests: EngineRequest) -> None:
         self.engine.submit(requests)
+
+    def keepers(self) -> list[threading.Thread]:
+        """Its keeper while it lives; those of other tests' supervisors may too."""
+        return [t for t in threading.enumerate() if t.name == "engine-keeper" and t not in self.others]
 
     def run(self, request: EngineRequest) -> None:
         self.submit(request)
@@ -198,7 +203,7 @@ def test_close_while_reopening_ends_at_once(bench: Callable[..., Bench]) -> None
     b.submit(waiting)
     b.engine.close()
     assert b.news.finish(waiting.id) is FinishReason.CANCELLED
-    assert not any(thread.name == "engine-keeper" for thread in threading.enumerate())
+    assert not b.keepers()
 
 
 def test_close_during_a_pause_does_not_wait_for_it(bench: Callable[..., Bench]) -> None:
@@ -207,7 +212,7 @@ def test_close_during_a_pause_does_not_wait_for_it(bench: Callable[..., Bench]) 
     b.made[0].die()
     eventually(lambda: len(b.made) == 2, "the failed attempt")
     b.engine.close()
-    assert not any(thread.name == "engine-keeper" for thread in threading.enumerate())
+    assert not b.keepers()
     assert not b.news.deaths
 
 
