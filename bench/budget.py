@@ -19,8 +19,8 @@ ROOM = 0.03
 ROOM_ELSEWHERE = 0.25
 SLACK = {"bytes": 64.0, "peak": 64.0}
 """What a count may be off by whatever its size; for counts of single things it is a half."""
-STALE = 0.9
-"""A count below this part of its budget asks for a new budget, or the next loss would hide in the room."""
+STALE = 0.1
+"""A count that is below its budget by more than this part asks for a new one, or the next loss would hide there."""
 
 Counts = dict[str, dict[str, dict[str, float]]]
 """By format, by part of a generation, by what is counted."""
@@ -73,9 +73,9 @@ def write(counts: Counts) -> None:
 def exceeded(counts: Counts, budget: Counts, room: float) -> list[str]:
     """Say of every count over its budget by how much it is."""
     return [
-        f"{name}: {count:g}, budget {most:g}{f' ({count / most - 1:+.1%})' if most else ''}"
+        f"{name}: {count:g}, budget {most:g}{f' ({(count - most) / abs(most):+.1%})' if most else ''}"
         for name, count, most in _pairs(counts, budget)
-        if count > most * (1 + room) + _slack(name)
+        if count > most + abs(most) * room + _slack(name)
     ]
 
 
@@ -84,7 +84,7 @@ def stale(counts: Counts, budget: Counts) -> list[str]:
     return [
         f"{name}: {count:g}, budget {most:g}"
         for name, count, most in _pairs(counts, budget)
-        if count < most * STALE - _slack(name)
+        if count < most - abs(most) * STALE - _slack(name)
     ]
 
 

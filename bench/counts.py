@@ -1,14 +1,121 @@
-"""Costs by counting, which no busy machine changes: `python -m bench.counts` compares them with the budget.
+"""Costs by counting, which no busy machine changes: machine instructions, and the budget of bytecode, calls and memory.
 
-`--write` makes them the budget.
+`python -m bench.counts` compares with the budget, `--write` renews it.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
-from bench import budget, djl
+from bench import budget, callgrind, counts_side, djl, stats, vocabularies
+from bench.callgrind import Span
+from bench.stats import Bar, Figure
+
+FLAT = Bar(1.1)
+LENGTH = Bar(1.05)
+LOG = Bar(1.01)
+FEW, MANY = 64, 999
+ANSWER = 64
+"""Tokens of the answer that a line of the request log is compared with, as many as the handler's figure has."""
+
+
+def run(_pairs: int, *, few: int = FEW, many: int = MANY) -> list[Figure]:
+    """Count the handler, what its log adds, and detokenising; without valgrind, the budget's counts only."""
+    if not callgrind.available():
+        print("no valgrind (apt install valgrind): instructions are not counted")
+        return quick()
+    djl.extract(djl.VERSIONS[0])
+    counts_side.prepare()
+    counts_side.prepare_texts()
+    asked = (("handler", str(few), str(many)), ("log", str(few)), ("detokenise",))
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(callgrind.run, "bench.counts_side", *arguments) for arguments in asked]
+        handler, log, texts = (run.result() for run in runs)
+    return [*stats.told([*_handler(handler, few, many), *_log(log, few), *_texts(texts)]), *quick()]
+
+
+def quick() -> list[Figure]:
+    """Count what the budget holds: the interpreter can."""
+    djl.extract(djl.VERSIONS[0])
+    return stats.told(_budget())
+
+
+def _handler(counted: dict[str, Span], few: int, many: int) -> list[Figure]:
+    tokens = {n: _per(counted[f"streamed/{n}"], n * counts_side.STREAMED) for n in (few, many)}
+    ratio = tokens[many] / tokens[few]
+    figures = [
+        _exact("counts/flatness", ratio, FLAT, f"of a token's instructions at {few} streams, at {many}")
+    ]
+    for n in (few, many):
+        figures += [
+            _plain(f"counts/token/{n}", tokens[n], "instructions/token"),
+            _plain(f"counts/arrival/{n}", _per(counted[f"arrival/{n}"], n), "instructions/request"),
+            _plain(f"counts/ending/{n}", _per(counted[f"ending/{n}"], n), "instructions/request"),
+        ]
+        allocations = counted[f"streamed/{n}"].allocations
+        if allocations:
+            name = f"counts/allocations/{n}"
+            figures.append(_plain(name, allocations / (n * counts_side.STREAMED), "allocations/token"))
+    return figures
+
+
+def _log(counted: dict[str, Span], streams: int) -> list[Figure]:
+    """A request's costs with its line in the log ÷ without, for an answer of the usual length."""
+    whole = {
+        setting: _per(counted[f"arrival/{setting}"], streams)
+        + (ANSWER - 2) * _per(counted[f"streamed/{setting}"], streams * counts_side.STREAMED)
+        + _per(counted[f"ending/{setting}"], streams)
+        for setting in ("sizes", "off")
+    }
+    return [
+        _exact(
+            "counts/log",
+            whole["sizes"] / whole["off"],
+            LOG,
+            "of a request's instructions without its log line",
+        )
+    ]
+
+
+def _texts(counted: dict[str, Span]) -> list[Figure]:
+    figures = []
+    for kind in vocabularies.KINDS:
+        long, short = (_per(counted[f"{kind}/{name}"], counts_side.LONG) for name in ("long", "short"))
+        figures += [
+            _exact(
+                f"counts/detokenise/{kind}",
+                long / short,
+                LENGTH,
+                f"of a token's instructions at {counts_side.SHORT} tokens, at {counts_side.LONG}",
+            ),
+            _plain(f"counts/detokenise/{kind}/token", long, "instructions/token"),
+        ]
+    return figures
+
+
+def _budget() -> list[Figure]:
+    units = {"token": "token", "step": "step", "arrival": "request", "ending": "request"}
+    return [
+        _plain(f"counts/{form}/{part}/{what}", count, f"{what}/{units[part]}")
+        for form, parts in budget.measure().items()
+        for part, found in parts.items()
+        for what, count in found.items()
+    ]
+
+
+def _per(span: Span, number: int) -> float:
+    return span.instructions / number
+
+
+def _exact(id: str, value: float, bar: Bar, unit: str) -> Figure:  # noqa: A002
+    """Judge one count: a second one would be the same."""
+    return stats.ratio(id, [(value, 1.0)] * stats.MIN_PAIRS, bar, unit)
+
+
+def _plain(id: str, value: float, unit: str) -> Figure:  # noqa: A002
+    return stats.plain(id, [value], unit)
 
 
 def main(arguments: list[str]) -> int:
@@ -17,17 +124,16 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     djl.extract(djl.VERSIONS[0])
     counts = budget.measure()
-    before, room = budget.allowed(sys.version_info[:2], budget.read()) if budget.FILE.exists() else ({}, 0.0)
+    if given.write:
+        budget.write(counts)
+    allowed, room = budget.allowed(sys.version_info[:2], budget.read())
     for form, parts in counts.items():
         for part, found in parts.items():
             for what, count in found.items():
-                old = before.get(form, {}).get(part, {}).get(what)
-                print(f"{form + ', ' + what + ' per ' + part:<40} {count:10.2f}   budget {old}")
-    if given.write:
-        budget.write(counts)
-        print(f"written to {budget.FILE}")
-        return 0
-    over = budget.exceeded(counts, before, room) if before else []
+                print(
+                    f"{form + ', ' + what + ' per ' + part:<40} {count:10.2f}   budget {allowed[form][part][what]:g}"
+                )
+    over = budget.exceeded(counts, allowed, room)
     for line in over:
         print(f"over its budget: {line}")
     return 1 if over else 0

@@ -8,26 +8,38 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from bench import djl, workload
+from bench import djl, vocabularies, workload
 from bench.callgrind import span
 from bench.schedule import Schedule
+from djl_trtllm.text.tokenizer import Tokenizer
 
 TOKENS = 24
 """Tokens of an answer: one in the step of its arrival, one in its last, the others streamed in between."""
 STREAMED = TOKENS - 2
 MODEL = djl.BUILD / "model"
 ANSWERS = djl.BUILD / "answers.json"
+LONG, SHORT = 8192, 128
+"""Tokens of one long answer, and of each of the short ones that it is cut into."""
 
 
 def prepare() -> None:
-    """Write what the counted program reads: the tokenizer and the answers."""
+    """Write what the handler's counts read: the tokenizer and the answers."""
     workload.save_tokenizer(MODEL)
     answers = [[a.ids, a.texts, a.logprobs] for a in workload.sequences(TOKENS)]
     ANSWERS.write_text(json.dumps(answers))
+
+
+def prepare_texts() -> None:
+    """Write what the counts of detokenising read: a tokenizer of each kind, and a long answer."""
+    for kind in vocabularies.KINDS:
+        directory = vocabularies.save(kind, djl.BUILD / "vocabularies" / kind)
+        (ids,) = vocabularies.answers(kind, 1, LONG)
+        (directory / "ids.json").write_text(json.dumps(ids))
 
 
 def answers() -> list[workload.Sequence]:
@@ -49,13 +61,42 @@ def handler(count: Callable[[str], None], *streams: str) -> None:
     """Count a generation after one that warmed up: its first step, its streaming, its last step."""
     loaded = schedule()
     for number in streams:
-        posted = bodies(int(number))
-        loaded.generation(posted)
-        for name, prepare in loaded.spans(posted):
-            span(partial(loaded.run, prepare()), count, f"{name}/{number}")
+        _generation(count, loaded, int(number), number)
 
 
-KINDS = {"handler": handler}
+def log(count: Callable[[str], None], streams: str) -> None:
+    """Count a generation with the request log and one without."""
+    for setting in ("sizes", "off"):
+        _generation(count, schedule(log_requests=setting), int(streams), setting)
+
+
+def _generation(count: Callable[[str], None], loaded: Schedule, streams: int, name: str) -> None:
+    posted = bodies(streams)
+    loaded.generation(posted)
+    for part, prepare in loaded.spans(posted):
+        span(partial(loaded.run, prepare()), count, f"{part}/{name}")
+
+
+def detokenise(count: Callable[[str], None]) -> None:
+    """Count the same tokens as one long answer and as many short ones."""
+    for kind in vocabularies.KINDS:
+        directory = djl.BUILD / "vocabularies" / kind
+        tokenizer = Tokenizer.load(directory)
+        ids = json.loads((directory / "ids.json").read_text())
+        one, many = [ids], [ids[at : at + SHORT] for at in range(0, LONG, SHORT)]
+        _decode(tokenizer, one)
+        for name, answers in (("long", one), ("short", many)):
+            span(partial(_decode, tokenizer, answers), count, f"{kind}/{name}")
+
+
+def _decode(tokenizer: Tokenizer, answers: list[list[int]]) -> None:
+    for ids in answers:
+        detokenizer = tokenizer.detokenizer((), True)
+        deque(map(detokenizer.step, ids), 0)
+        detokenizer.flush()
+
+
+KINDS = {"handler": handler, "log": log, "detokenise": detokenise}
 
 
 def main(file: str, kind: str, *arguments: str) -> None:

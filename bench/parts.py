@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bench import (
     admission,
     cancel,
+    counts,
     detokenise,
     first_token,
     handler_cost,
@@ -42,6 +43,13 @@ PARTS = (
         "CPU time of the handler for a streamed token, ours with detokenising ÷ upstream's without",
         handler_cost.run,
         lambda: handler_cost.run(1, streams=(8,), tokens=400),
+    ),
+    Part(
+        "counts",
+        ("P2", "P8", "P17"),
+        "machine instructions a streamed token at 999 streams ÷ 64, in long texts ÷ short, and with the log ÷ without",
+        counts.run,
+        counts.quick,
     ),
     Part(
         "overlap",

@@ -49,6 +49,15 @@ def test_a_few_per_cent_are_room() -> None:
     assert budget.stale(close, COUNTS) == []
 
 
+def test_what_is_given_back_is_held_to_its_budget_too() -> None:
+    budgeted = {"jsonlines": {"ending": {"blocks": -50.0}}}
+    assert budget.exceeded(budgeted, budgeted, budget.ROOM) == []
+    assert budget.stale(budgeted, budgeted) == []
+    assert budget.exceeded({"jsonlines": {"ending": {"blocks": 5.0}}}, budgeted, budget.ROOM) == [
+        "jsonlines, blocks per ending: 5, budget -50 (+110.0%)"
+    ]
+
+
 def test_a_budget_above_what_is_used_is_named() -> None:
     cheaper = {"jsonlines": {"token": {"calls": 6.0, "blocks": 0.0}, "arrival": {"bytes": 1900.0}}}
     assert budget.stale(cheaper, COUNTS) == ["jsonlines, calls per token: 6, budget 10"]
