@@ -62,6 +62,7 @@ def test_a_damaged_weight_is_found_while_the_engine_loads_and_compiled_again(run
     served.close()
     assert runtime.builds == 2
     assert all(engine.steps == 0 for engine in runtime.engines[1:2]), "nothing ran on the damaged one"
+    assert all(engine.closed for engine in runtime.engines), "nor is it left open"
 
 
 def test_an_engine_that_does_not_open_is_a_load_error(runtime, options):

@@ -220,16 +220,17 @@ class _Loading:
             inbox = QueueInbox()
             engine = Supervisor(self._maker(model))
             try:
-                engine.open(inbox)
-                loop = assemble(options, engine, inbox, tokenizer, self._item_chars, self._formatter)
+                try:
+                    engine.open(inbox)
+                    loop = assemble(options, engine, inbox, tokenizer, self._item_chars, self._formatter)
+                finally:
+                    # A damaged file explains whatever the engine said of it, so its verdict comes first.
+                    if verdict is not None:
+                        progress.stage("verifying the files")
+                        verdict.result()
             except BaseException:
                 engine.close()
                 raise
-            finally:
-                # A damaged file explains whatever the engine said of it, so its verdict comes first.
-                if verdict is not None:
-                    progress.stage("verifying the files")
-                    verdict.result()
         try:
             team.agree()
         except RankError as error:

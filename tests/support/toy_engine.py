@@ -213,6 +213,10 @@ class ToyEngine:
             self._live_inbox()
             return EngineStats(len(self._running), len(self._waiting), 0.0)
 
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
     def close(self) -> None:
         with self._work:
             if self._closed:
