@@ -1,4 +1,4 @@
-"""A compiled model as a person reads of it, and as a program does."""
+"""A compiled model as `djl-trtllm inspect` shows it: text for people, JSON for programs."""
 
 from __future__ import annotations
 

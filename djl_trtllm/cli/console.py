@@ -56,7 +56,7 @@ class Console(Protocol):
         ...
 
     def note(self, text: str, look: Look = "") -> None:
-        """Say something that is no result."""
+        """Say something that is not part of the result."""
         ...
 
     def errors(self, problems: Sequence[str]) -> None:

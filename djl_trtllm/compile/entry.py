@@ -29,7 +29,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """Something that was removed, or would be: an artifact by its key, or a directory that a builder left."""
+    """Something that was removed, or would be: an artifact by its key, a directory by its name."""
 
     name: str
     bytes: int

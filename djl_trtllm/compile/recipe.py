@@ -1,4 +1,4 @@
-"""A recipe: what the cache needs to know to have a model, one way or the other."""
+"""A recipe: what the cache needs to know to find a compiled model or to have it built."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Assess = Callable[[Path, Progress], "Mapping[str, object] | None"]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How to come by the artifact of one plan.
+    """How to get the artifact of one plan.
 
     `build` fills the empty directory it is given; each rank calls it with the same one. `assess` runs on rank 0 once
     every rank has built and before anything is published: it returns the quality of what was built as JSON values for

@@ -30,7 +30,7 @@ class Address:
 
 
 def is_address(text: str) -> bool:
-    """Whether a text means something in S3, be it well written or not."""
+    """Whether a text is meant as an address in S3, well formed or not."""
     return text[: len(SCHEME)].lower() == SCHEME
 
 
