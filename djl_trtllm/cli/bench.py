@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DESCRIPTION = """\
 Measure what this handler costs, side by side with upstream's and with the engine alone, as `make bench` does. The
 measurements compare with code that is not in the installed package, so they need a checkout of the sources. All of them
-take many minutes.
+take most of an hour; docs/performance.md says how to read them.
 """
 
 
@@ -31,9 +31,13 @@ def add_parser(subparsers: Commands) -> argparse.ArgumentParser:
         help="measure what the handler costs",
         description=DESCRIPTION,
     )
-    parser.add_argument("figures", nargs="*", metavar="FIGURE", help="only these figures")
+    parser.add_argument("--only", nargs="+", default=[], metavar="ID", help="only these parts or goals")
     parser.add_argument("--quick", action="store_true", help="a smoke run, without verdicts")
-    parser.add_argument("--pairs", type=int, metavar="N", help="alternating pairs of measurements")
+    parser.add_argument("--pairs", type=int, metavar="N", help="alternating pairs of measurements (9)")
+    parser.add_argument("--list", action="store_true", help="only say what can be measured")
+    parser.add_argument(
+        "--document", action="store_true", help="only write what is recorded into docs/performance.md"
+    )
     console.add_json(parser)
     return parser
 
@@ -45,13 +49,15 @@ def run(args: argparse.Namespace) -> int:
         raise ModelNotFound(
             "The measurements are not in the installed package: run `make bench` in a checkout of the sources."
         )
-    command = [sys.executable, "-m", "bench", *args.figures]
-    command += ["--quick"] if args.quick else []
+    command = [sys.executable, "-m", "bench"]
+    command += ["--only", *args.only] if args.only else []
+    command += [f"--{flag}" for flag in ("quick", "list", "document") if getattr(args, flag)]
     command += ["--pairs", str(args.pairs)] if args.pairs is not None else []
     sys.stdout.flush()
     code = subprocess.run(command, cwd=ROOT, stdout=sys.stderr if args.json else None, check=False).returncode
     results = ROOT / "build" / "bench" / "results.json"
     if args.json:
-        figures = json.loads(results.read_text(encoding="utf-8")) if code == 0 and not args.quick else []
+        measured = code == 0 and not (args.quick or args.list)
+        figures = json.loads(results.read_text(encoding="utf-8")) if measured else []
         shown.document({"figures": figures, "exit_code": code})
     return code

@@ -30,8 +30,8 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_arguments_are_handed_on(checkout: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "handler", "--quick", "--pairs", "3"]) == 0
-    assert capfd.readouterr().out == "measured handler --quick --pairs 3\n"
+    assert main(["bench", "--only", "handler", "P9", "--quick", "--pairs", "3"]) == 0
+    assert capfd.readouterr().out == "measured --only handler P9 --quick --pairs 3\n"
 
 
 def test_figures_for_programs(checkout: Path) -> None:
@@ -42,8 +42,16 @@ def test_figures_for_programs(checkout: Path) -> None:
     assert ran.stderr == "measured\n"
 
 
+@pytest.mark.parametrize("flag", ["--list", "--document"])
+def test_what_measures_nothing_is_handed_on_too(
+    checkout: Path, capfd: pytest.CaptureFixture[str], flag: str
+) -> None:
+    assert main(["bench", flag]) == 0
+    assert capfd.readouterr().out == f"measured {flag}\n"
+
+
 def test_its_exit_code_is_ours(checkout: Path) -> None:
-    assert main(["bench", "fail"]) == 3
+    assert main(["bench", "--only", "fail"]) == 3
 
 
 def test_without_the_sources_it_says_where_they_are(
