@@ -62,6 +62,16 @@ def test_what_java_does_by_itself(
     assert all(text.startswith(f"DJL-Serving {djl[:-2]}: ") for text in found if djl)
 
 
+@pytest.mark.parametrize(("gpus", "ranks"), [(1, 0), (2, 2)])
+def test_java_splits_over_all_gpus_where_nothing_says_how(
+    gpus: int, ranks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken.machine(monkeypatch, {"gpus": [["NVIDIA L4", "8.9", 24 << 30]] * gpus, "tensorrt_llm": "1.2.1"})
+    options = "option.rolling_batch=trtllm\noption.backend=pytorch\noption.retry_threshold=1"
+    found = [text for gravity, text in said(tmp_path / "model", options, "0.36.0") if gravity == "problem"]
+    assert [f"from {ranks} ranks of mpirun" in text for text in found] == [True] * (ranks > 0)
+
+
 def test_the_script_decides(tmp_path: Path) -> None:
     options = "option.rolling_batch=trtllm"
     script = tmp_path / PARTITION
