@@ -34,9 +34,11 @@ def seed_of(seed: int, index: int) -> int:
     return (seed + index) & SEED_MASK
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SamplingParams:
     """How to sample one sequence, validated and with every default filled in.
+
+    Never changed once made; not `frozen` for the reason that `TokenChunk` gives.
 
     `top_k` 0 and `top_p` 1.0 mean no filter. Greedy when `do_sample` is false. `max_new_tokens` is already
     capped by the output limit and the context that the prompt leaves. `logprobs` asks for those of the sampled tokens,

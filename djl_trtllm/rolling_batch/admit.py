@@ -18,7 +18,7 @@ from djl_trtllm.text.tokenizer import Tokenizer
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Arrival:
     """A new request as DJL hands it over: its body, its HTTP headers and the server's random seed, if any."""
 
@@ -28,7 +28,10 @@ class Arrival:
 
     def header(self, name: str) -> str:
         """A header's value, empty when the client sent none; `name` in lower case, which matches any."""
-        return next((v for k, v in self.headers.items() if k.lower() == name), "")
+        for sent in self.headers:
+            if sent.lower() == name:
+                return self.headers[sent]
+        return ""
 
 
 class Parse(Protocol):

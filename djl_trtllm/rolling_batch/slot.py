@@ -85,16 +85,22 @@ class Slot:
 
     def summary(self) -> RequestSummary:
         """Sizes and times for the request log; `prompt_tokens` is 0 for a request refused before it was counted."""
-        prompts = {id(sequence.prompt): len(sequence.prompt.ids) for sequence in self.sequences}
+        prompt, prompt_tokens, generated_tokens, recoveries = None, 0, 0, 0
+        for sequence in self.sequences:
+            if sequence.prompt is not prompt:  # those of one prompt stand together
+                prompt = sequence.prompt
+                prompt_tokens += len(prompt.ids)
+            generated_tokens += sequence.tokens
+            recoveries += sequence.recoveries
         return RequestSummary(
             id=self.id,
             reason=self.reason.value if self.reason else "",
             status=self._failure.status if self._failure else 200,
-            prompt_tokens=sum(prompts.values()),
-            generated_tokens=sum(sequence.tokens for sequence in self.sequences),
+            prompt_tokens=prompt_tokens,
+            generated_tokens=generated_tokens,
             first_reply_seconds=self.first_reply - self.arrived,
             total_seconds=time.monotonic() - self.arrived,
-            recoveries=sum(sequence.recoveries for sequence in self.sequences),
+            recoveries=recoveries,
         )
 
     def release(self) -> None:

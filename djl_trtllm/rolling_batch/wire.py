@@ -29,8 +29,8 @@ WARNINGS_HEADER = "X-Request-Warnings"
 _SMALL = 1024
 """Items with fewer bytes of text, which nearly all are, have their beginning ready."""
 
-_NAME = "batch_000."
-_INDEX = slice(6, 9)
+_PREFIXES = tuple(f"batch_{index:03d}." for index in range(MAX_SLOTS))
+_PREFIX = len(_PREFIXES[0])
 
 
 class Wire:
@@ -172,23 +172,23 @@ def _lmi_status(_: DjlTrtllmError) -> int:
 def _arrivals(inputs: Input, known: int, size: int) -> Sequence[Arrival]:
     """The listed requests from index `known` on; an index without a body arrives with an empty one."""
     fresh = range(known, size)
+    by_prefix = {_PREFIXES[index]: index for index in fresh}
     bodies: dict[int, bytes] = dict.fromkeys(fresh, b"")
     seeds: dict[int, int | None] = {}
     headers: dict[int, dict[str, str]] = {index: {} for index in fresh}
     content = inputs.content
     for name, value in zip(content.keys, content.values, strict=True):
-        index = int(name[_INDEX])
-        if index < known:
+        at = by_prefix.get(name[:_PREFIX])
+        if at is None:
             continue
         if name.endswith(".seed"):
-            seeds[index] = _seed(value)
-        elif name.endswith(".data") or index not in bodies or not bodies[index]:
-            bodies[index] = bytes(value)
+            seeds[at] = _seed(value)
+        elif name.endswith(".data") or not bodies[at]:
+            bodies[at] = bytes(value)
     for name, text in inputs.properties.items():
-        if name.startswith("batch_") and len(name) > len(_NAME) and name[_INDEX].isdigit():
-            index = int(name[_INDEX])
-            if index >= known:
-                headers[index][name[len(_NAME) :]] = text
+        at = by_prefix.get(name[:_PREFIX])
+        if at is not None:
+            headers[at][name[_PREFIX:]] = text
     return [Arrival(bodies[i], headers[i], seeds.get(i)) for i in fresh]
 
 

@@ -55,8 +55,10 @@ def _quotes(value: Any, depth: int) -> int:
             return 2 * len(value) + int("".join(value).count('"'))
         inside = value if kinds - _PLAIN else ()
     else:
-        inside = [one for one in msgspec.structs.astuple(value) if one is not None]
-        found = 2 * len(inside)
+        values = msgspec.structs.astuple(value)
+        found = 2 * (len(values) - values.count(None) + values.count(""))
+        # The others that are false have no quotation marks inside.
+        inside = filter(None, values)
     for one in inside:
         kind = one.__class__
         if kind is str:
