@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+import traceback
 
 from bench import document, machine, page, parts, stats
 from bench.stats import Figure
@@ -42,23 +43,35 @@ def _measure(chosen: list[parts.Part], pairs: int, *, quick: bool) -> int:
     for name, value in described.lines():
         print(f"{name}: {value}")
     figures: list[Figure] = []
+    failed: list[str] = []
     for part in chosen:
         print(f"\n{' '.join((part.name, *part.bars))}: {part.says}", flush=True)
-        measured = part.quick() if quick else part.run(pairs)
+        try:
+            measured = part.quick() if quick else part.run(pairs)
+        except Exception:  # the others are worth measuring all the same
+            traceback.print_exc()
+            failed.append(part.name)
+            continue
         figures += measured
         if not quick:  # at once, so that what was measured is there whatever becomes of the next part
             stats.record(measured)
             machine.record(described, [part.name])
+    if figures and not quick:
+        _show(figures)
     if quick:
         print("quick run: nothing recorded, nothing judged")
-    else:
-        written = page.write()
-        print(f"\nrecorded in {stats.RESULTS}, {stats.CONTEXT} and {machine.FILE}; {written} shows them:")
-        for figure in figures:
-            if figure.bar:
-                print(figure)
     print(f"{time.monotonic() - begun:.0f} s")
-    return 0
+    if failed:
+        print(f"failed, see above: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _show(figures: list[Figure]) -> None:
+    written = page.write()
+    print(f"\nrecorded in {stats.RESULTS}, {stats.CONTEXT} and {machine.FILE}; {written} shows them:")
+    for figure in figures:
+        if figure.bar:
+            print(figure)
 
 
 if __name__ == "__main__":

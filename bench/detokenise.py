@@ -32,7 +32,6 @@ def run(
             for name, bar in bars.items():
                 figures += _compare(side, kind, name, bar, (answers, TOKENS), pairs)
             if streamer:
-                side.ask("check", ["streamer"], 1, TOKENS)
                 figures += _compare(side, kind, "streamer", STREAMER, (2, long), pairs)
             figures += _lengths(side, kind, longest, pairs)
     return figures

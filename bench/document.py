@@ -59,8 +59,8 @@ def render(judged: Sequence[Figure], plain: Sequence[Figure], described: machine
         cells = (
             bars.get(stats.part_of(figure.id), ""),
             f"`{figure.id}`",
-            f"{figure.value:.3g}",
-            f"{low:.3g} to {high:.3g}",
+            stats.rounded(figure.value),
+            f"{stats.rounded(low)} to {stats.rounded(high)}",
             figure.unit,
             figure.bar or "",
             figure.verdict or "",

@@ -92,7 +92,12 @@ def _shares(figures: Sequence[Figure]) -> dict[str, dict[str, float]]:
 
 def _cells(figure: Figure) -> tuple[str, str, str, str]:
     low, high = figure.spread
-    return escape(figure.id), f"{figure.value:.4g}", f"{low:.4g} to {high:.4g}", escape(figure.unit)
+    return (
+        escape(figure.id),
+        stats.rounded(figure.value),
+        f"{stats.rounded(low)} to {stats.rounded(high)}",
+        escape(figure.unit),
+    )
 
 
 def _verdict(figure: Figure) -> str:

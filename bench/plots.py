@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from bench import stats
 from bench.drawing import Dot, Drawing, Line, Rect, Shape, Text
 from bench.stats import Bar, Figure
 
@@ -22,7 +23,9 @@ RIGHT = 150
 """Room for a row's value."""
 
 
-def goals(figures: Sequence[Figure], title: str = "How far each goal is reached") -> Drawing:
+def goals(
+    figures: Sequence[Figure], title: str = "How far each goal is reached: right of the line is better"
+) -> Drawing:
     """Every judged figure in multiples of its bar, on a scale where right of 1 is better."""
     rows = [(figure, Bar.parse(figure.bar)) for figure in figures if figure.bar]
     reached = [
@@ -42,7 +45,7 @@ def goals(figures: Sequence[Figure], title: str = "How far each goal is reached"
             Text(LABELS - 10, y + 4, figure.id, anchor="end"),
             Line(scale.at(min(one, other)), y, scale.at(max(one, other)), y, colour, 3),
             Dot(scale.at(value), y, 5, colour, tip),
-            Text(WIDTH - RIGHT + 10, y + 4, f"{figure.value:.3g} ({figure.bar})", colour),
+            Text(WIDTH - RIGHT + 10, y + 4, f"{stats.rounded(figure.value)} ({figure.bar})", colour),
         ]
     return Drawing(WIDTH, TOP + ROW * len(rows) + BOTTOM, title, shapes)
 
@@ -67,7 +70,7 @@ def side_by_side(figures: Sequence[Figure], title: str) -> Drawing:
                 "#222222",
                 1.5,
             ),
-            Text(WIDTH - RIGHT + 10, y + ROW / 2 + 4, f"{figure.value:.4g}"),
+            Text(WIDTH - RIGHT + 10, y + ROW / 2 + 4, stats.rounded(figure.value)),
         ]
     return Drawing(WIDTH, TOP + ROW * len(figures) + BOTTOM, title, shapes)
 

@@ -141,6 +141,11 @@ def percentile(values: Sequence[float], percent: float) -> float:
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
+def rounded(value: float) -> str:
+    """Return three digits of a value, or all before its point."""
+    return f"{value:.0f}" if abs(value) >= 1_000 else f"{value:.3g}"
+
+
 def told(figures: list[Figure]) -> list[Figure]:
     """Print figures as soon as they are there, and return them."""
     for figure in figures:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from bench import __main__ as program
-from bench import parts
+from bench import parts, stats
+from bench.parts import Part
 
 
 def test_names_are_different_and_fit_into_ids() -> None:
@@ -35,3 +36,21 @@ def test_the_list_measures_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert program.main(["--list", "--only", "P7", "served"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["served", "detokenise"]
+
+
+def test_a_part_that_fails_does_not_keep_others_from_being_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> list[stats.Figure]:
+        raise RuntimeError("the engine is gone")
+
+    def well() -> list[stats.Figure]:
+        return stats.told([stats.plain("well/done", [1.0], "x")])
+
+    made = tuple(Part(name, (), "", lambda _: [], quick) for name, quick in (("bad", fail), ("well", well)))
+    monkeypatch.setattr(parts, "PARTS", made)
+    assert program.main(["--quick"]) == 1
+    said = capsys.readouterr()
+    assert "well/done" in said.out
+    assert "RuntimeError: the engine is gone" in said.err
+    assert "failed, see above: bad" in said.err

@@ -67,6 +67,11 @@ def test_the_parts_with_steps_of_a_fixed_time_run() -> None:
 
 
 @pytest.mark.long
+def test_instructions_are_counted() -> None:
+    assert "counts/" in quick("counts")
+
+
+@pytest.mark.long
 def test_ways_of_detokenising_say_the_same_and_are_compared() -> None:
     printed = quick("detokenise")
     for kind in ("byte-level", "byte-fallback", "wordpiece"):
