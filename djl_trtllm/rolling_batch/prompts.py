@@ -48,13 +48,21 @@ class Prompts:
         return ids
 
     def _ids(self, prompt: Prompt, name: str, *, clipping: bool) -> list[int]:
-        at_least = self._tokenizer.min_tokens(len(prompt.text.encode("utf-8", "surrogatepass")))
-        if at_least > self._limits.max_input_len.value and not clipping:
-            raise self._too_long(name, f"at least {at_least}")
+        if not clipping:
+            self._check_length(prompt.text, name)
         ids = self._tokenizer.encode(prompt.text, prompt.special)
         if not ids:
             raise InvalidRequest(f"{name} is empty: it has no tokens; send at least one character.")
         return ids
+
+    def _check_length(self, text: str, name: str) -> None:
+        """Refuse a text that is too long whatever its tokens are."""
+        # A character is at least a byte, and how many there are is known.
+        at_least = self._tokenizer.min_tokens(len(text))
+        if at_least <= self._limits.max_input_len.value and not text.isascii():
+            at_least = self._tokenizer.min_tokens(len(text.encode("utf-8", "surrogatepass")))
+        if at_least > self._limits.max_input_len.value:
+            raise self._too_long(name, f"at least {at_least}")
 
     def _too_long(self, name: str, tokens: str) -> InvalidRequest:
         limit = self._limits.max_input_len

@@ -36,6 +36,15 @@ def test_a_huge_prompt_is_refused_by_its_bytes_alone(monkeypatch):
         encode(Prompt(TEXT * 10_000), max_input_len=50)
 
 
+def test_a_huge_prompt_in_another_script_is_refused_by_its_bytes_where_its_characters_are_few(monkeypatch):
+    monkeypatch.setattr(tokenizer(), "encode", lambda *_: pytest.fail("the prompt was tokenised"))
+    text = "größer " * 3_000
+    characters, size = (tokenizer().min_tokens(n) for n in (len(text), len(text.encode())))
+    assert size > characters
+    with pytest.raises(InvalidRequest, match=f"at least {size} tokens"):
+        encode(Prompt(text), max_input_len=size - 1)
+
+
 def test_a_requests_own_truncate_wins_and_never_exceeds_the_limit():
     assert encode(Prompt(TEXT), truncate=7) == [IDS[-7:]]
     assert encode(Prompt(TEXT), truncate=7, max_input_len=5, on_long_input="truncate_right") == [IDS[-5:]]
