@@ -167,6 +167,30 @@ def test_stop_strings_end_the_stream_and_the_engine():
     assert lines[-1]["details"]["generated_tokens"] == len(lines)
 
 
+def test_a_stopped_or_voided_request_leaves_the_engine_in_the_step_that_says_so():
+    engine = toy(threaded=False)
+    with rig(engine) as r:
+
+        def until_done(client) -> None:
+            r.java.step()
+            while not client.done:
+                engine.step()
+                r.java.step()
+
+        whole = r.java.send(ask("fox", max_new_tokens=60))
+        until_done(whole)
+        other = r.java.send(ask("dog", max_new_tokens=60))
+        until_done(
+            r.java.send(ask("fox", max_new_tokens=60, stop=[whole.lines[-1]["generated_text"][10:13]]))
+        )
+        assert engine.stats().running == 1
+        r.java.listed.remove(other)
+        r.java.reset = True
+        r.java.send(b"{not json")
+        r.java.step()
+        assert engine.stats().running == 0
+
+
 @pytest.mark.parametrize("stream", [True, False])
 def test_an_engine_error_before_the_first_text_is_a_code(stream):
     engine = toy(fail=lambda request: GenerationFailed("The engine gave this request up."))

@@ -240,6 +240,24 @@ def test_cancelled_ones_are_silent_and_stepped_out(rig: Callable[..., Rig]) -> N
     assert r.pipeline.handles[0].status is Status.CANCEL
 
 
+def test_a_cancelled_one_is_stepped_out_in_one_step(rig: Callable[..., Rig]) -> None:
+    r = rig()
+    r.submit((1, [1], 10**6))
+    r.link.receive(30)
+    handle, cancelled = r.pipeline.handles[0], []
+    cancel = handle.cancel
+    handle.cancel = lambda: (cancelled.append(r.pipeline.steps), cancel())  # type: ignore[method-assign]
+    r.link.send(m.encode(m.Cancel([1])))
+    loads = [1]
+    while loads[-1]:
+        steps = [m.decode_to_parent(data) for data in r.link.receive(30) or ()]
+        loads += [step.load.running for step in steps if step.load is not None]
+    # The loop's last step is over, and it waits for messages now.
+    r.submit((2, [1], 1))
+    assert r.collect(2) == {2: ([20], m.LENGTH)}
+    assert r.pipeline.steps == cancelled[0] + 2
+
+
 def test_close_cancels_what_runs(rig: Callable[..., Rig]) -> None:
     r = rig()
     r.submit((1, [1], 10**6))
