@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DESCRIPTION = """\
 Measure what this handler costs, side by side with upstream's and with the engine alone, as `make bench` does. The
 measurements compare with code that is not in the installed package, so they need a checkout of the sources. All of them
-take most of an hour; docs/performance.md says how to read them.
+take half an hour or more; docs/performance.md says how to read them.
 """
 
 
