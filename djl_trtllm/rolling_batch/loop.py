@@ -80,11 +80,13 @@ class RollingBatch:
         """Forget every request: DJL has had, or will never take, an answer to each."""
         self._void(self._slots)
         self._slots = []
+        self._requests.pass_on(idle=True)
 
     def close(self) -> None:
         """Void everything and stop the preparation threads. The engine is closed by its owner."""
         self._void(self._slots)
         self._entrance.close()
+        self._requests.pass_on(idle=True)
 
     def _receive(self, step: Step) -> list[tuple[Slot, Arrival]]:
         expected = step.size - len(step.arrivals)
@@ -167,6 +169,8 @@ class RollingBatch:
                     gone.append(slot)
         if gone:
             self._retire(gone)
+        if self._requests.waiting:
+            self._requests.pass_on(idle=not self._slots)
         return replies
 
     def _retire(self, gone: Sequence[Slot]) -> None:

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 log = logging.getLogger(__name__)
+
+SECONDS = 1.0
+"""A line waits at most so long for others."""
+
+MOST = 64
+"""Requests of one line."""
 
 
 @dataclass(slots=True)
@@ -27,17 +35,31 @@ class RequestSummary:
 
 
 class RequestLog:
-    """Writes one line a step that ended requests, where `enabled` (option log_requests=sizes); counts them anyway."""
+    """Writes of requests that ended, where `enabled` (option log_requests=sizes); counts them anyway.
+
+    A line costs as much as five tokens, so under load there is one a second, or one for `MOST` requests, instead of one
+    a step. `waiting` are those not written yet: `pass_on` is to be called while there are any, in every step.
+    """
 
     def __init__(self, enabled: bool) -> None:
         self._enabled = enabled and log.isEnabledFor(logging.INFO)
+        self._written = -math.inf
+        self.waiting: list[RequestSummary] = []
         self.count = 0
 
     def ended(self, requests: Sequence[RequestSummary]) -> None:
         """Record requests that have had their last reply."""
         self.count += len(requests)
-        if self._enabled and requests:
-            log.info("ended: %s", "; ".join(map(_line, requests)))
+        if self._enabled:
+            self.waiting += requests
+
+    def pass_on(self, *, idle: bool) -> None:
+        """Write what waits if it is time, and in any case where nothing runs: there may be no next step then."""
+        now = time.monotonic()
+        if self.waiting and (idle or len(self.waiting) >= MOST or now - self._written >= SECONDS):
+            log.info("ended: %s", "; ".join(map(_line, self.waiting)))
+            self._written = now
+            self.waiting = []
 
 
 def _line(request: RequestSummary) -> str:

@@ -1,6 +1,7 @@
 """The rules of the rolling batch, each seen from DJL's side of the wire."""
 
 import gc
+import logging
 import threading
 import time
 
@@ -257,6 +258,15 @@ def test_close_leaves_nothing_running():
         r.java.step()
         r.loop.close()
         assert engine.stats().running == engine.stats().waiting == 0
+
+
+def test_the_log_has_every_ended_request_once_none_is_left(caplog):
+    with caplog.at_level(logging.INFO, "djl_trtllm.telemetry.requests"), rig() as r:
+        for tokens in range(1, 9):
+            r.java.send(ask("the fox", max_new_tokens=tokens))
+        r.java.run()
+        assert "".join(caplog.messages).count(" length status 200 ") == 8
+        assert len(caplog.messages) < 8
 
 
 def test_what_an_ended_request_held_is_free_at_once():
