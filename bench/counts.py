@@ -29,11 +29,11 @@ def run(_pairs: int, *, few: int = FEW, many: int = MANY) -> list[Figure]:
     djl.extract(djl.VERSIONS[0])
     counts_side.prepare()
     counts_side.prepare_texts()
-    asked = (("handler", str(few), str(many)), ("log", str(few)), ("detokenise",))
+    asked = (("handler", str(few), str(many)), ("log",), ("detokenise",))
     with ThreadPoolExecutor(2) as pool:
         runs = [pool.submit(callgrind.run, "bench.counts_side", *arguments) for arguments in asked]
         handler, log, texts = (run.result() for run in runs)
-    return [*stats.told([*_handler(handler, few, many), *_log(log, few), *_texts(texts)]), *quick()]
+    return [*stats.told([*_handler(handler, few, many), *_log(log, handler, few), *_texts(texts)]), *quick()]
 
 
 def quick() -> list[Figure]:
@@ -61,21 +61,18 @@ def _handler(counted: dict[str, Span], few: int, many: int) -> list[Figure]:
     return figures
 
 
-def _log(counted: dict[str, Span], streams: int) -> list[Figure]:
-    """A request's costs with its line in the log ÷ without, for an answer of the usual length."""
-    whole = {
-        setting: _per(counted[f"arrival/{setting}"], streams)
-        + (ANSWER - 2) * _per(counted[f"streamed/{setting}"], streams * counts_side.STREAMED)
-        + _per(counted[f"ending/{setting}"], streams)
-        for setting in ("sizes", "off")
-    }
+def _log(counted: dict[str, Span], handler: dict[str, Span], streams: int) -> list[Figure]:
+    """A request's instructions with its log line ÷ without, for an answer of the usual length."""
+    ended = counts_side.TOGETHER * (counts_side.TOKENS - 1)
+    line = _per(counted["sizes"], ended) - _per(counted["off"], ended)
+    without = (
+        _per(handler[f"arrival/{streams}"], streams)
+        + (ANSWER - 2) * _per(handler[f"streamed/{streams}"], streams * counts_side.STREAMED)
+        + _per(handler[f"ending/{streams}"], streams)
+    )
     return [
-        _exact(
-            "counts/log",
-            whole["sizes"] / whole["off"],
-            LOG,
-            "of a request's instructions without its log line",
-        )
+        _exact("counts/log", 1 + line / without, LOG, "of a request's instructions without its log line"),
+        _plain("counts/log/line", line, "instructions/request"),
     ]
 
 

@@ -5,6 +5,7 @@ Runs under callgrind; what it needs of the tokenizer was made before, since trai
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -12,6 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
 from bench import djl, vocabularies, workload
 from bench.callgrind import span
@@ -21,6 +24,8 @@ from djl_trtllm.text.tokenizer import Tokenizer
 TOKENS = 24
 """Tokens of an answer: one in the step of its arrival, one in its last, the others streamed in between."""
 STREAMED = TOKENS - 2
+TOGETHER, STEP = 3, 0.02
+"""Requests that end together in the counts of their log, and seconds of a step there."""
 MODEL = djl.BUILD / "model"
 ANSWERS = djl.BUILD / "answers.json"
 LONG, SHORT = 8192, 128
@@ -64,10 +69,16 @@ def handler(count: Callable[[str], None], *streams: str) -> None:
         _generation(count, loaded, int(number), number)
 
 
-def log(count: Callable[[str], None], streams: str) -> None:
-    """Count a generation with the request log and one without."""
+def log(count: Callable[[str], None]) -> None:
+    """Count steps in which some requests end, with the request log and without, by a clock of 20 ms a step."""
     for setting in ("sizes", "off"):
-        _generation(count, schedule(log_requests=setting), int(streams), setting)
+        clock = itertools.count(0.0, STEP)
+        with mock.patch("djl_trtllm.telemetry.requests.time", SimpleNamespace(monotonic=clock.__next__)):
+            loaded = schedule(log_requests=setting)
+            for name in ("warm", setting):
+                for _ in range(TOKENS):
+                    loaded.run(loaded.arrival(bodies(TOGETHER)))
+                span(partial(loaded.run, loaded.steps(TOKENS - 1)), count, name)
 
 
 def _generation(count: Callable[[str], None], loaded: Schedule, streams: int, name: str) -> None:

@@ -53,19 +53,16 @@ class Schedule:
         self._frames = workload.Frames(version)
 
     def arrival(self, bodies: Sequence[bytes]) -> list[Prepared]:
-        """Prepare the step in which `bodies` arrive; the engine answers inside of it."""
-        return [Prepared((), self._read(self._frames.arrivals(list(bodies))))]
+        """Prepare the next step, in which `bodies` arrive; the engine answers them inside of it."""
+        known = len(self._engine.running)
+        return [Prepared(self._news(), self._read(self._frames.arrivals(list(bodies), known)))]
 
     def steps(self, count: int) -> list[Prepared]:
         """Prepare the next `count` steps of what runs. They are to be run before anything else."""
-        engine, inbox = self._engine, self._engine.inbox
-        steady = self._frames.steady(len(engine.running))
         prepared = []
         for _ in range(count):
-            catch = engine.inbox = Catch()
-            engine.advance()
-            prepared.append(Prepared(catch.news, self._read(steady)))
-        engine.inbox = inbox
+            steady = self._frames.steady(len(self._engine.running))
+            prepared.append(Prepared(self._news(), self._read(steady)))
         return prepared
 
     def run(self, steps: Sequence[Prepared]) -> None:
@@ -88,6 +85,14 @@ class Schedule:
             ("streamed", partial(self.steps, self.tokens - 2)),
             ("ending", partial(self.steps, 1)),
         ]
+
+    def _news(self) -> list[Sequence[TokenChunk]]:
+        """Take what one step of the engine brings."""
+        engine, inbox = self._engine, self._engine.inbox
+        catch = engine.inbox = Catch()
+        engine.advance()
+        engine.inbox = inbox
+        return catch.news
 
     @property
     def _put(self) -> Callable[[Sequence[TokenChunk]], None]:

@@ -148,10 +148,10 @@ class Frames:
     def load(self, properties: dict[str, str]) -> bytes:
         return self.build({**properties, "handler": "handle"}, [])
 
-    def arrivals(self, bodies: list[bytes]) -> bytes:
-        properties = {"handler": "handle", "batch_size": str(len(bodies))}
-        contents = []
-        for index, data in enumerate(bodies):
+    def arrivals(self, bodies: list[bytes], known: int = 0) -> bytes:
+        properties = {"handler": "handle", "batch_size": str(known + len(bodies))}
+        contents = [(f"batch_{index:03d}.data", b"") for index in range(known)]
+        for index, data in enumerate(bodies, known):
             prefix = f"batch_{index:03d}."
             headers = {
                 "Content-Type": "application/json",
