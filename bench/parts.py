@@ -124,7 +124,7 @@ PARTS = (
     Part(
         "cancel",
         ("P14",),
-        "steps of OpenVINO's engine from a cancel until the sequence's memory is free",
+        "steps of OpenVINO's engine that begin after a cancel and still have the sequence's memory taken",
         cancel.run,
         lambda: cancel.run(1),
     ),
