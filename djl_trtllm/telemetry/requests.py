@@ -37,7 +37,7 @@ class RequestSummary:
 class RequestLog:
     """Writes of requests that ended, where `enabled` (option log_requests=sizes); counts them anyway.
 
-    A line costs as much as seven tokens, so under load there is one a second, or one for `MOST` requests, instead of one
+    A line costs as much as seven tokens, so under load there is one a second, or one for `MOST` requests, and not one
     a step. `waiting` are those not written yet: `pass_on` is to be called while there are any, in every step.
     """
 
