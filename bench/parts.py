@@ -105,7 +105,7 @@ PARTS = (
         ("P10",),
         "refusing a prompt of 10 MB, beyond parsing its body",
         refusal.run,
-        lambda: refusal.run(1, size=200_000),
+        lambda: refusal.run(1, size=2_000_000),
     ),
     Part(
         "start",

@@ -55,11 +55,14 @@ class RequestsSide:
         self._engine, self._parse = engine, schemas.parse
         self._admission = Admission(schemas.parse, writers.make, tokenizer, engine.limits, "reject")
 
-    def validate(self, how: str, size: int, rounds: int) -> float:
-        """Return µs of CPU time for one body of about `size` bytes, read by our schemas or by orjson alone."""
+    def validate(self, how: str, kind: str, size: int, rounds: int) -> float:
+        """Return µs of CPU time for one body of `size` bytes, read by our schemas or by orjson alone.
+
+        `plain` is prose without escapes and few parameters, `full` documentation with many and every common one.
+        """
         import orjson
 
-        body = _body(size)
+        body = _prose(size) if kind == "plain" else _body(size)
         if how == "orjson":
             begun = time.thread_time()
             for _ in range(rounds):
@@ -79,7 +82,7 @@ class RequestsSide:
         refused = self._refused(request)
         end = time.perf_counter()
         if not refused:
-            raise AssertionError(f"a prompt of {size} bytes was to be refused")
+            raise AssertionError(f"a prompt of {size} bytes was to be refused before it is tokenised")
         return {
             "parse": (middle - begun) * 1_000,
             "refuse": (end - middle) * 1_000,
@@ -110,9 +113,17 @@ class RequestsSide:
     def _refused(self, request: Request) -> bool:
         try:
             self._admission.prepare(Slot(1), request, itertools.count(2))
-        except InvalidRequest:
-            return True
+        except InvalidRequest as error:
+            return "at least" in str(error)  # how many there are nobody knows yet
         return False
+
+
+def _prose(size: int) -> bytes:
+    """Return a body of `size` bytes that decoders read fastest."""
+    spare = len(workload.body("", 64))
+    words = workload.prompts(1, size)[0].encode("ascii", "ignore").decode()
+    text = "".join(character for character in words if character not in '"\\')
+    return workload.body(text[: size - spare], 64)
 
 
 def _body(size: int) -> bytes:

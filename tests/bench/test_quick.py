@@ -47,7 +47,7 @@ def test_the_handler_figure_runs_on_both_versions_and_both_sides_say_the_same() 
 def test_small_parts_run() -> None:
     printed = quick("overlap", "validation", "lookup")
     assert "overlap/ratio/5ms/8 " in printed
-    assert "validation/ratio/4096 " in printed
+    assert "validation/ratio/plain/4096 " in printed
     for name in ("hit/20", "hit/20/plain", "cpu/20", "hit/1"):
         assert f"lookup/{name} " in printed
 
@@ -55,7 +55,7 @@ def test_small_parts_run() -> None:
 @pytest.mark.long
 def test_requests_are_refused_and_kept_waiting() -> None:
     printed = quick("refusal", "queued_memory")
-    assert "refusal/beyond_parsing/200000/plain " in printed
+    assert "refusal/beyond_parsing/2000000/plain " in printed
     assert "queued_memory/beyond_prompt/40 " in printed
 
 
