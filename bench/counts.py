@@ -13,6 +13,7 @@ from bench import budget, callgrind, counts_side, djl, stats, vocabularies
 from bench.callgrind import Span
 from bench.stats import Bar, Figure
 
+UPSTREAM = Bar(0.125)
 FLAT = Bar(1.1)
 LENGTH = Bar(1.05)
 LOG = Bar(1.01)
@@ -29,11 +30,21 @@ def run(_pairs: int, *, few: int = FEW, many: int = MANY) -> list[Figure]:
     djl.extract(djl.VERSIONS[0])
     counts_side.prepare()
     counts_side.prepare_texts()
-    asked = (("handler", str(few), str(many)), ("log",), ("detokenise",))
+    asked = (("handler", str(few), str(many)), ("upstream", str(few), str(many)), ("log",), ("detokenise",))
     with ThreadPoolExecutor(2) as pool:
         runs = [pool.submit(callgrind.run, "bench.counts_side", *arguments) for arguments in asked]
-        handler, log, texts = (run.result() for run in runs)
-    return [*stats.told([*_handler(handler, few, many), *_log(log, handler, few), *_texts(texts)]), *quick()]
+        handler, upstream, log, texts = (run.result() for run in runs)
+    return [
+        *stats.told(
+            [
+                *_handler(handler, few, many),
+                *_upstream(handler, upstream),
+                *_log(log, handler, few),
+                *_texts(texts),
+            ]
+        ),
+        *quick(),
+    ]
 
 
 def quick() -> list[Figure]:
@@ -58,6 +69,20 @@ def _handler(counted: dict[str, Span], few: int, many: int) -> list[Figure]:
         if allocations:
             name = f"counts/allocations/{n}"
             figures.append(_plain(name, allocations / (n * counts_side.STREAMED), "allocations/token"))
+    return figures
+
+
+def _upstream(ours: dict[str, Span], theirs: dict[str, Span]) -> list[Figure]:
+    """Both handlers' instructions a streamed token; ours detokenises, upstream's has finished texts."""
+    figures = []
+    for name, counted in theirs.items():
+        streams = name.partition("/")[2]
+        ratio = ours[name].instructions / counted.instructions
+        token = _per(counted, int(streams) * counts_side.STREAMED)
+        figures += [
+            _exact(f"counts/upstream/{streams}", ratio, UPSTREAM, "of upstream's instructions a token"),
+            _plain(f"counts/upstream/{streams}/token", token, "instructions/token"),
+        ]
     return figures
 
 

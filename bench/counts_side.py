@@ -12,13 +12,15 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from unittest import mock
 
 from bench import djl, vocabularies, workload
 from bench.callgrind import span
-from bench.schedule import Schedule
+from bench.schedule import Schedule, read
 from djl_trtllm.text.tokenizer import Tokenizer
 
 TOKENS = 24
@@ -69,6 +71,27 @@ def handler(count: Callable[[str], None], *streams: str) -> None:
         _generation(count, loaded, int(number), number)
 
 
+def upstream(count: Callable[[str], None], *streams: str) -> None:
+    """Count the streaming of upstream's own handler, whose toolkit costs nothing and has finished texts."""
+    version = djl.VERSIONS[0]
+    djl.use(version)
+    with mock.patch("bench.workload.sequences", return_value=answers()):
+        handle = import_module("bench.upstream").load(version, TOKENS).handle
+    frames = workload.Frames(version)
+
+    def run(inputs: list[Any]) -> None:
+        for one in inputs:
+            handle(one)
+
+    for number in streams:
+        first = frames.arrivals(bodies(int(number)))
+        steady = frames.steady(int(number))
+        for _ in range(2):  # once to warm up
+            run([read(first)])
+            span(partial(run, [read(steady) for _ in range(STREAMED)]), count, f"streamed/{number}")
+            run([read(steady)])
+
+
 def log(count: Callable[[str], None]) -> None:
     """Count steps in which some requests end, with the request log and without, by a clock of 20 ms a step."""
     for setting in ("sizes", "off"):
@@ -107,7 +130,7 @@ def _decode(tokenizer: Tokenizer, answers: list[list[int]]) -> None:
         detokenizer.flush()
 
 
-KINDS = {"handler": handler, "log": log, "detokenise": detokenise}
+KINDS = {"handler": handler, "upstream": upstream, "log": log, "detokenise": detokenise}
 
 
 def main(file: str, kind: str, *arguments: str) -> None:

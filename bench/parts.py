@@ -46,8 +46,8 @@ PARTS = (
     ),
     Part(
         "counts",
-        ("P2", "P8", "P17"),
-        "machine instructions a streamed token at 999 streams ÷ 64, in long texts ÷ short, and with the log ÷ without",
+        ("P1", "P2", "P8", "P17"),
+        "machine instructions: ours ÷ upstream's, at 999 streams ÷ 64, in long texts ÷ short, with the log ÷ without",
         counts.run,
         counts.quick,
     ),

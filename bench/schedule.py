@@ -37,6 +37,16 @@ class Catch:
         raise error
 
 
+def read(frame: bytes) -> Any:
+    """Read a step's Input and complete it as DJL's Python process does."""
+    from djl_python import Input
+
+    inputs = Input()
+    inputs.read(workload.Wire(frame))
+    inputs.properties["device_id"] = "-1"
+    return inputs
+
+
 class Schedule:
     """Our handler under steps that are made ready beforehand. One generation is to end before the next begins."""
 
@@ -55,14 +65,14 @@ class Schedule:
     def arrival(self, bodies: Sequence[bytes]) -> list[Prepared]:
         """Prepare the next step, in which `bodies` arrive; the engine answers them inside of it."""
         known = len(self._engine.running)
-        return [Prepared(self._news(), self._read(self._frames.arrivals(list(bodies), known)))]
+        return [Prepared(self._news(), read(self._frames.arrivals(list(bodies), known)))]
 
     def steps(self, count: int) -> list[Prepared]:
         """Prepare the next `count` steps of what runs. They are to be run before anything else."""
         prepared = []
         for _ in range(count):
             steady = self._frames.steady(len(self._engine.running))
-            prepared.append(Prepared(self._news(), self._read(steady)))
+            prepared.append(Prepared(self._news(), read(steady)))
         return prepared
 
     def run(self, steps: Sequence[Prepared]) -> None:
@@ -99,11 +109,3 @@ class Schedule:
         if self._engine.inbox is None:
             raise RuntimeError("The engine is not open.")
         return self._engine.inbox.put
-
-    def _read(self, frame: bytes) -> Any:
-        from djl_python import Input
-
-        inputs = Input()
-        inputs.read(workload.Wire(frame))
-        inputs.properties["device_id"] = "-1"
-        return inputs
