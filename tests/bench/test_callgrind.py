@@ -52,6 +52,7 @@ def test_spans_are_counted_apart_and_a_second_time_alike() -> None:
     first, second = (callgrind.run("tests.support.counted") for _ in range(2))
     assert list(first) == ["1000", "10000"]
     assert 9 < first["10000"].instructions / first["1000"].instructions < 11
-    assert first["10000"].allocations > 10_000 or first["10000"].allocations == 0  # where Python has no symbols
+    # None are seen where Python has no symbols.
+    assert first["10000"].allocations > 10_000 or first["10000"].allocations == 0
     for name, span in first.items():
         assert abs(second[name].instructions / span.instructions - 1) < 0.01
