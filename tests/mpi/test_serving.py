@@ -106,8 +106,10 @@ def test_a_killed_rank_ends_the_job_and_djl_starts_another_that_compiles_nothing
     for reply in streams.replies:
         last = reply.result().lines[-1]
         assert (last["details"]["finish_reason"], last["code"], last["retryable"]) == ("error", 503, True)
-    assert "process rank 1 with PID" in server.log_text(), "mpirun names the rank and the signal"
     back = serves_again(server)
+    # DJL may end mpirun before it has said which signal it was.
+    named = ("process rank 1 with PID", "Rank 1 died without a word")
+    assert any(words in server.log_text() for words in named), "mpirun names the rank, or the other rank does"
     print(f"ended {ended - killed:.1f} s, served {back - killed:.1f} s after the kill")
     assert set(ranks_of(server).values()).isdisjoint(old.values())
     answers_exactly(server)
