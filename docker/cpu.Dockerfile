@@ -8,8 +8,8 @@ ARG LOCK=cpu-compile
 # A package index with PyTorch for CPUs, which saves most of that. PyPI's has CUDA's libraries with it.
 ARG TORCH_INDEX=
 
-RUN --mount=type=bind,target=/src,rw --mount=type=cache,target=/root/.cache/uv \
-    LOCK="${LOCK}" TORCH_INDEX="${TORCH_INDEX}" COMPILE_BYTECODE=1 sh /src/docker/cpu/install.sh
+RUN --mount=type=bind,target=/src,rw --mount=type=cache,target=/var/cache/uv \
+    UV_CACHE_DIR=/var/cache/uv LOCK="${LOCK}" TORCH_INDEX="${TORCH_INDEX}" COMPILE_BYTECODE=1 sh /src/docker/cpu/install.sh
 
 FROM ${BASE_IMAGE}
 
