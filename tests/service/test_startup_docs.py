@@ -24,16 +24,6 @@ from tests.support import sparse_checkpoints
 GIB = 2**30
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "startup.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```text\n(.*?)\n```", PAGE, re.DOTALL)
-SMOLLM2 = {
-    **sparse_checkpoints.LLAMA_3_8B,
-    "hidden_size": 576,
-    "intermediate_size": 1536,
-    "num_hidden_layers": 30,
-    "num_attention_heads": 9,
-    "num_key_value_heads": 3,
-    "vocab_size": 49152,
-    "tie_word_embeddings": True,
-}
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +42,7 @@ def test_the_example_block(tmp_path: Path) -> None:
     options = read(
         {"OPTION_MAX_ROLLING_BATCH_SIZE": "16"}, model_id=name, max_input_len=2048, max_inputs=4096
     )
-    expected = openvino.of(sparse_checkpoints.write(tmp_path, SMOLLM2), options)
+    expected = openvino.of(sparse_checkpoints.write(tmp_path, sparse_checkpoints.SMOLLM2_135M), options)
     assert expected.kv is not None
     assert expected.kv.tokens is not None
     limits = Limits(
@@ -95,7 +85,7 @@ def test_every_label_is_explained() -> None:
 @pytest.mark.parametrize(
     ("model", "config"),
     [
-        ("SmolLM2-135M", SMOLLM2),
+        ("SmolLM2-135M", sparse_checkpoints.SMOLLM2_135M),
         ("Llama-3-8B", sparse_checkpoints.LLAMA_3_8B),
         (
             "Falcon-7B on TensorRT-LLM",

@@ -24,6 +24,16 @@ LLAMA_3_8B: dict[str, Any] = {
     "vocab_size": 128256,
     "tie_word_embeddings": False,
 }
+SMOLLM2_135M: dict[str, Any] = {
+    **LLAMA_3_8B,
+    "hidden_size": 576,
+    "intermediate_size": 1536,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "vocab_size": 49152,
+    "tie_word_embeddings": True,
+}
 LLAMA_3_8B_PARAMETERS = 8_030_261_248
 """As its model card counts them."""
 
