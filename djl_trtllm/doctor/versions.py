@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib import metadata
 
-from djl_trtllm import __version__
+from djl_trtllm import __version__, installed
 from djl_trtllm.doctor.finding import Finding, note, ok, problem
 from djl_trtllm.doctor.subject import Subject
 
@@ -25,7 +25,7 @@ _ALSO = (
 
 def examine(subject: Subject) -> Iterator[Finding]:
     """Compare what is installed with what the runtime needs."""
-    found = {name: version for name in _ALSO if (version := _installed(name))}
+    found = {name: version for name in _ALSO if (version := installed.version(name))}
     told = ", ".join(f"{name} {version}" for name, version in found.items())
     yield ok(NAME, f"djl_trtllm {__version__} with {told or 'none of the libraries it can use'}.")
     if subject.release is not None:
@@ -44,7 +44,7 @@ def examine(subject: Subject) -> Iterator[Finding]:
         )
         return
     yield from _compared(subject, needs)
-    if subject.ranks > 1 and subject.release is None and not _installed("mpi4py"):
+    if subject.ranks > 1 and subject.release is None and not installed.version("mpi4py"):
         yield problem(
             NAME, f"{subject.ranks} ranks need mpi4py, which is not installed.", "pip install mpi4py"
         )
@@ -70,7 +70,7 @@ def _compared(subject: Subject, needs: list[str]) -> Iterator[Finding]:
 def _one(name: str, wanted: str, extra: str) -> Iterator[Finding]:
     from packaging.specifiers import SpecifierSet
 
-    version = _installed(name)
+    version = installed.version(name)
     whole = f"{_PACKAGE}[{extra}]" if extra else _PACKAGE
     install = f"pip install '{whole}'"
     if version is None and extra == "compile":
@@ -82,10 +82,3 @@ def _one(name: str, wanted: str, extra: str) -> Iterator[Finding]:
         )
     elif not SpecifierSet(wanted).contains(version, prereleases=True):
         yield note(NAME, f"{name} {version} is here, and {wanted} was tried.", install)
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None

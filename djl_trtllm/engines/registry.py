@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from djl_trtllm import installed
 from djl_trtllm.engines.base import Runtime
 from djl_trtllm.errors import OptionsError
 
@@ -98,14 +98,12 @@ def reason(options: Options) -> str:
 
 def libraries(name: str) -> Mapping[str, str]:
     """Return the versions of the packages that the runtime `name` runs models with, as far as they are installed."""
-    from importlib import metadata
-
     found = {}
     if name != "openvino" and (release := Machine.here().release) is not None:
         found["tensorrt_llm"] = str(release)
     for package in _LIBRARIES.get(name, ()):
-        with suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
+        if (version := installed.version(package)) is not None:
+            found[package] = version
     return found
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import re
-from importlib import metadata
 from pathlib import Path
 
-from djl_trtllm import __version__
+from djl_trtllm import __version__, installed
 
 _PACKAGES = (
     "tensorrt_llm",
@@ -29,14 +28,7 @@ _DRIVER = Path("/proc/driver/nvidia/version")
 def versions() -> dict[str, str]:
     """Return versions by name, of what is installed."""
     found = {"djl_trtllm": __version__, "python": platform.python_version()}
-    return found | {name: version for name in _PACKAGES if (version := _version(name))}
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return ""
+    return found | {name: version for name in _PACKAGES if (version := installed.version(name))}
 
 
 def describe() -> dict[str, object]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
+from djl_trtllm import installed
 from djl_trtllm.compile.fingerprint import Memory, digests
 from djl_trtllm.compile.settings import CacheSettings
 from djl_trtllm.core import Checkpoint
@@ -51,10 +51,7 @@ def recipe(files: Iterable[Path]) -> str:
 
 def version(library: str) -> str:
     """Return the installed version of a distribution, or that there is none."""
-    try:
-        return metadata.version(library)
-    except metadata.PackageNotFoundError:
-        return "not installed"
+    return installed.version(library) or "not installed"
 
 
 class _Silent:
