@@ -7,12 +7,13 @@ calling thread (JPype releases the GIL meanwhile), so a stream needs a thread wh
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from djl_trtllm.errors import LoadError
+from djl_trtllm.local import last_chunk
 
 POLL_SECONDS = 1.0
 """How long one blocking wait for a chunk lasts, so that a thread notices `Engine.close` soon."""
@@ -72,7 +73,13 @@ class Answer:
                 if left <= POLL_SECONDS or self._engine.closed:
                     raise ChunkTimeout from None
                 continue
-            return self._part(bytes(chunk), not self._data.hasNext())
+            return self._part(bytes(chunk), self._ended())
+
+    def _ended(self) -> bool:
+        if self._data.hasNext():
+            return False
+        self._engine.handed_out()
+        return not self._data.hasNext()
 
     def _part(self, data: bytes, last: bool) -> Part:
         if not self._first:
@@ -99,6 +106,7 @@ class Engine:
         self.state_error = jpype.JClass("java.lang.IllegalStateException")
         self._model: Any = None
         self._predictor: Any = None
+        self.handed_out: Callable[[], None] = lambda: None
         self.closed = False
 
     def load(self, directory: Path, engine: str, options: Mapping[str, str]) -> None:
@@ -124,6 +132,7 @@ class Engine:
         try:
             self._model = criteria.build().loadModel()
             self._predictor = self._model.newPredictor()
+            self.handed_out = last_chunk.handed_out(self._predictor)
         except self._jpype.JException as problem:
             raise LoadError(load_sentence(problem)) from None
 

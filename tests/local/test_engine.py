@@ -34,7 +34,7 @@ class Chunks:
         return bool(self.pieces)
 
 
-def answer(data, code=200, message="OK", properties=(), closed=False):
+def answer(data, code=200, message="OK", properties=(), closed=False, handed_out=lambda: None):
     entries = [SimpleNamespace(getKey=lambda k=k: k, getValue=lambda v=v: v) for k, v in properties]
     output = SimpleNamespace(
         getData=lambda: data,
@@ -42,7 +42,13 @@ def answer(data, code=200, message="OK", properties=(), closed=False):
         getMessage=lambda: message,
         getProperties=lambda: SimpleNamespace(entrySet=lambda: entries),
     )
-    engine = SimpleNamespace(chunked_type=Chunks, milliseconds="ms", state_error=StateError, closed=closed)
+    engine = SimpleNamespace(
+        chunked_type=Chunks,
+        milliseconds="ms",
+        state_error=StateError,
+        closed=closed,
+        handed_out=handed_out,
+    )
     return Answer(engine, output)
 
 
@@ -63,6 +69,16 @@ def test_chunks_with_the_head_on_the_first():
         {"X-A": "1"},
     )
     assert (second.data, second.last, second.headers) == (b"b", True, {})
+
+
+def test_the_last_chunk_is_announced_before_it_arrives():
+    chunks, on_its_way = Chunks(b"a"), [b"b"]
+
+    def handed_out():
+        chunks.pieces, on_its_way[:] = on_its_way[:], []
+
+    late = answer(chunks, handed_out=handed_out)
+    assert [(part.data, part.last) for part in (late.next(1), late.next(1))] == [(b"a", False), (b"b", True)]
 
 
 def test_a_chunk_may_take_longer_than_one_poll(monkeypatch):
