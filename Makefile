@@ -17,7 +17,7 @@ LOCK := requirements/dev.lock
 unexport PYTHONDONTWRITEBYTECODE
 READY := .venv/.ready
 
-.PHONY: serve test test-lowest check-long lint format bench lock clean help
+.PHONY: serve test test-lowest check-long lint format bench chaos lock clean help
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -46,6 +46,9 @@ format: $(READY) ## let ruff format and fix what it can
 
 bench: $(READY) ## the figures, with their bars; also in build/bench/results.json
 	@scripts/timed "make bench" $(BIN)/python -m bench $(ARGS)
+
+chaos: $(READY) ## every fault, and what became of the promises; at most 40 minutes (ARGS="--quick": 6)
+	@scripts/timed "make chaos" $(BIN)/python -m chaos $(ARGS)
 
 lock: ## resolve the locks anew
 	@scripts/lock

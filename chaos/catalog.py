@@ -1,0 +1,47 @@
+"""Every scenario, one a line. Two may be of the same promise."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chaos.figure import Figure
+from chaos.scale import Scale
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A fault: the promise it puts to the test, its module in chaos.scenarios, and what is done in a few words.
+
+    `limit` is how many seconds it may take before it counts as hung.
+    """
+
+    promise: str
+    module: str
+    fault: str
+    limit: float = 900
+
+    def run(self, scale: Scale) -> list[Figure]:
+        """Put the fault in, in this process. Raises whatever the scenario does."""
+        figures: list[Figure] = importlib.import_module(f"chaos.scenarios.{self.module}").run(scale)
+        return figures
+
+
+SCENARIOS: tuple[Scenario, ...] = ()
+
+
+def chosen(wanted: Sequence[str]) -> list[Scenario]:
+    """Return the scenarios of these promises or modules, all for none. Raises ValueError, which names every mistake."""
+    known = {name.lower() for one in SCENARIOS for name in (one.promise, one.module)}
+    unknown = [name for name in wanted if name.lower() not in known]
+    if unknown:
+        names = ", ".join(dict.fromkeys(one.promise for one in SCENARIOS))
+        raise ValueError(f"there is no {', '.join(unknown)}: choose from {names}")
+    asked = {name.lower() for name in wanted}
+    return [one for one in SCENARIOS if not asked or asked & {one.promise.lower(), one.module.lower()}]
+
+
+def named(module: str) -> Scenario:
+    """Return the scenario of a module."""
+    return next(one for one in SCENARIOS if one.module == module)
