@@ -28,7 +28,9 @@ class Scenario:
         return figures
 
 
-SCENARIOS: tuple[Scenario, ...] = ()
+SCENARIOS: tuple[Scenario, ...] = (
+    Scenario("R1", "r01_poison", "1 % of the requests make the engine fail them"),
+)
 
 
 def chosen(wanted: Sequence[str]) -> list[Scenario]:

@@ -1,0 +1,17 @@
+"""The cheap scenarios run, in the smallest counts, and nothing is short."""
+
+from __future__ import annotations
+
+import pytest
+
+from chaos import catalog
+from chaos.scale import Scale
+
+CHEAP = ("r01_poison",)
+
+
+@pytest.mark.parametrize("module", CHEAP)
+def test_it_runs_and_nothing_is_short(module: str) -> None:
+    figures = catalog.named(module).run(Scale.SMALLEST)
+    assert figures
+    assert [(figure.id, figure.value) for figure in figures if figure.verdict != "pass"] == []
