@@ -73,6 +73,8 @@ class Wire:
         known = 0 if reset else active
         if size == known:
             return Step(size)
+        if not 0 <= size <= MAX_SLOTS:
+            raise ValueError(f"batch_size={size}, where 0 to {MAX_SLOTS} can be listed")
         return Step(size, _arrivals(inputs, known, size), reset)
 
     def write(self, replies: Replies) -> Output:
@@ -98,9 +100,12 @@ class Wire:
 
     def failed(self, inputs: Input, error: DjlTrtllmError) -> Output:
         """Answer every request of a call with `error`: the way out of a defect of ours."""
+        size = _listed(inputs)
+        if size is None:
+            return Output(code=self._status(error), message=error.wire_text())
         if self.is_step(inputs):
-            return self.write([Reply(last=True, error=error)] * int(inputs.properties["batch_size"]))
-        return self.whole([Answer(error=error)] * int(inputs.properties.get("batch_size", 1)))
+            return self.write([Reply(last=True, error=error)] * size)
+        return self.whole([Answer(error=error)] * size)
 
     def single(self, inputs: Input) -> list[Arrival]:
         """The requests of one call without rolling batch: DJL sends one, or several under dynamic batching."""
@@ -190,6 +195,15 @@ def _arrivals(inputs: Input, known: int, size: int) -> Sequence[Arrival]:
         if at is not None:
             headers[at][name[_PREFIX:]] = text
     return [Arrival(bodies[i], headers[i], seeds.get(i)) for i in fresh]
+
+
+def _listed(inputs: Input) -> int | None:
+    """How many requests a call lists; None where it does not say a number that can be answered."""
+    try:
+        size = int(inputs.properties.get("batch_size", 1))
+    except ValueError:
+        return None
+    return size if 0 <= size <= MAX_SLOTS else None
 
 
 def _seed(value: bytes) -> int | None:

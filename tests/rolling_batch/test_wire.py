@@ -146,3 +146,14 @@ print(json.dumps([wire.item_chars, len(out.content.value_at(0))]))
     assert result.returncode == 0, result.stderr
     chars, idle = json.loads(result.stdout)
     assert (chars, idle) == ((8191, 23) if version == "0.25.0" else (4 * 1024 * 1024, 31))
+
+
+@pytest.mark.parametrize("size", ["", "none", "-1", "1000", "2147483648"])
+def test_a_count_that_cannot_be_listed_is_refused_and_answered(size):
+    wire, inputs = Wire(), step_input(1, 0)
+    inputs.properties["batch_size"] = size
+    with pytest.raises(ValueError, match="."):
+        wire.read(inputs, 0)
+    output = wire.failed(inputs, InvalidRequest("No."))
+    assert (output.code, output.message) == (400, "No.")
+    assert output.content.is_empty()
