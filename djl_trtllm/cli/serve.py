@@ -47,9 +47,9 @@ def add_parser(subparsers: Commands) -> argparse.ArgumentParser:
     parser.add_argument(
         "--grace",
         type=float,
-        default=30.0,
+        default=15.0,
         metavar="SECONDS",
-        help="how long running streams may finish at the end",
+        help="how long requests may take to finish after SIGTERM or Ctrl-C, default 15; at most 10 s follow",
     )
     console.add_json(parser)
     return parser

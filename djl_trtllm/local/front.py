@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from typing import cast
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -27,6 +29,10 @@ logger = logging.getLogger(__name__)
 BODY_LIMIT = 64 * 2**20
 """Bytes of a request's body (DJL-Serving's default max_request_size)."""
 CUSTOM_ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
+UNAVAILABLE = "ServiceUnavailableException"
+RETRY_LATER = {"retry-after": "5"}
+STOPPING = (503, UNAVAILABLE, "The server is stopping; send the request again.", RETRY_LATER)
+"""What is said to everybody who cannot be served because the server ends."""
 
 
 class BodyTooLarge(Exception):
@@ -42,6 +48,8 @@ class Front:
         self._pump: Pump | None = None
         self._created = int(time.time())
         self._stopping = False
+        self._cutting = False
+        self._answering: set[asyncio.Task[None]] = set()
         invoke = self.invoke
         self.app = Starlette(
             routes=[
@@ -66,11 +74,33 @@ class Front:
         if self._gate is not None:
             self._gate.close()
 
+    @property
+    def answering(self) -> frozenset[asyncio.Task[None]]:
+        """The requests that are being answered, or about to be."""
+        return frozenset(self._answering)
+
+    def cut(self, tasks: Iterable[asyncio.Task[None]]) -> None:
+        """End requests at once: with 503 where nothing was sent, else by cutting the connection."""
+        self._cutting = True
+        for task in tasks:
+            task.cancel()
+
     async def invoke(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one inference request."""
-        request = Request(scope, receive)
-        request_id = request.headers.get("x-request-id") or str(uuid.uuid4())
-        response = _Response(scope, receive, send, request_id)
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        self._answering.add(task)
+        response = _Response(scope, receive, send)
+        try:
+            await self._invoke(response, Request(scope, receive))
+        except asyncio.CancelledError:
+            if not self._cutting:
+                raise
+            await response.refuse(*STOPPING)
+        finally:
+            self._answering.discard(task)
+
+    async def _invoke(self, response: _Response, request: Request) -> None:
+        request_id = response.request_id = request.headers.get("x-request-id") or str(uuid.uuid4())
         name = request.path_params.get("name", self.name)
         if name != self.name:
             await response.refuse(404, "ModelNotFoundException", f"Model not found: {name}")
@@ -93,18 +123,17 @@ class Front:
                 413, "RequestEntityTooLargeException", f"The body has more than {BODY_LIMIT} bytes."
             ) from None
         gate, pump = self._gate, self._pump
+        if self._stopping:
+            raise _Refused(*STOPPING)
         if gate is None or pump is None:
-            state = "stopping" if self._stopping else "loading"
-            raise _Refused(
-                503, "ServiceUnavailableException", f"Model {self.name} is {state}.", {"retry-after": "5"}
-            )
+            raise _Refused(503, UNAVAILABLE, f"Model {self.name} is loading.", RETRY_LATER)
         try:
             await gate.enter()
         except QueueFull:
             message = f"Worker queue capacity exceeded for model: {self.name}"
             raise _Refused(503, "WlmCapacityException", message, {"retry-after": "1"}) from None
         except Closing:
-            raise _Refused(503, "ServiceUnavailableException", "The server is stopping.") from None
+            raise _Refused(*STOPPING) from None
         if await request.is_disconnected():
             gate.leave()
             raise ClientDisconnect
@@ -132,7 +161,9 @@ class Front:
 class _Refused(Exception):
     """The server itself answers."""
 
-    def __init__(self, status: int, kind: str, message: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, kind: str, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.part = replies.error(status, kind, message, headers)
 
@@ -177,14 +208,14 @@ def _input_properties(request: Request, request_id: str) -> dict[str, str]:
 class _Response:
     """Sends one HTTP response. `started` once the head is out and no other answer is possible."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._extensions = scope.get("extensions", {})
-        self._receive, self._send, self._request_id = receive, send, request_id
+        self._receive, self._send, self.request_id = receive, send, ""
         self.started = False
 
     async def head(self, part: Part) -> None:
         """Send the status line and headers that `part` asks for. Raises ValueError, see `replies.head`."""
-        found = replies.head(part, self._request_id)
+        found = replies.head(part, self.request_id)
         if found.reason and http.REASON in self._extensions:
             self._extensions[http.REASON](found.reason)
         self.started = True
@@ -200,12 +231,14 @@ class _Response:
         await self.head(part)
         await self.body(part)
 
-    async def refuse(self, status: int, kind: str, message: str) -> None:
+    async def refuse(
+        self, status: int, kind: str, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
         """Send an error of the server's own, or cut the connection when it is too late for one."""
         if self.started:
             await self.reset()
         else:
-            await self.whole(replies.error(status, kind, message))
+            await self.whole(replies.error(status, kind, message, headers))
 
     async def reset(self) -> None:
         """Cut the connection and wait until the server has noticed."""

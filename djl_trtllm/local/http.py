@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -20,6 +20,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 REASON = "djl_trtllm.reason"
 RESET = "djl_trtllm.reset"
+
+LAST_BYTES = 2
+"""Seconds in which what was sent last reaches the clients, once nothing more is to be sent."""
 
 
 class _ReasonTransport:
@@ -56,16 +59,21 @@ class Protocol(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
-    """Ends by SIGTERM and SIGINT without raising the signal again, so that what follows `run` still runs.
+    """Ends by SIGTERM and SIGINT: first `drain`, while it still listens and answers, then the connections.
 
-    uvicorn raises it again after its own shutdown, which ends the process with workers alive (0.40 to 0.54). A second
-    signal cuts running streams short.
+    uvicorn closes the listening socket first and raises the signal again after its own shutdown, which ends the process
+    with workers alive (0.40 to 0.54); here what follows `run` still runs. A second signal calls `hurry`.
     """
 
-    def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, drain: Callable[[], Awaitable[None]], hurry: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._stopping = stopping
+        self._drain, self._hurry = drain, hurry
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.stopping = False
+        """True once the end has begun."""
+        self.draining: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -82,21 +90,35 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, _sig: int, _frame: FrameType | None) -> None:
         """Begin the end; the second time, do not wait for streams."""
-        if self.should_exit:
+        if self.stopping:
             self.force_exit = True
+            self._call(self._hurry)
         self.stop()
 
     def stop(self) -> None:
         """Begin the end; safe from any thread and from signal handlers."""
-        self.should_exit = True
+        self.stopping = True
+        self._call(self._begin)
+
+    def _call(self, what: Callable[[], None]) -> None:
         if self.loop is not None:
             # The server may have ended by itself meanwhile, and its loop with it: then there is nothing to begin.
             with contextlib.suppress(RuntimeError):
-                self.loop.call_soon_threadsafe(self._stopping)
+                self.loop.call_soon_threadsafe(what)
+
+    def _begin(self) -> None:
+        if self.draining is None:
+            self.draining = asyncio.get_running_loop().create_task(self._end())
+
+    async def _end(self) -> None:
+        try:
+            await self._drain()
+        finally:
+            self.should_exit = True
 
 
-def server(app: ASGIApp, grace: float, stopping: Callable[[], None]) -> Server:
-    """Return a server for `app`; `grace` is how many seconds streams may take to finish at the end."""
+def server(app: ASGIApp, drain: Callable[[], Awaitable[None]], hurry: Callable[[], None]) -> Server:
+    """Return a server for `app`. `drain` runs on its loop when the end begins and should soon return after `hurry`."""
     config = uvicorn.Config(
         app,
         http=Protocol,
@@ -108,9 +130,9 @@ def server(app: ASGIApp, grace: float, stopping: Callable[[], None]) -> Server:
         access_log=False,
         server_header=False,
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=max(1, round(grace)),
+        timeout_graceful_shutdown=LAST_BYTES,
     )
-    return Server(config, stopping)
+    return Server(config, drain, hurry)
 
 
 def listen(host: str, port: int) -> socket.socket:

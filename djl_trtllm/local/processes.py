@@ -34,6 +34,18 @@ def descendants(pid: int | None = None) -> list[Process]:
     return found
 
 
+def workers(pid: int | None = None) -> list[Process]:
+    """Return the processes below `pid` (default: this one) that run DJL's Python engine: one for each rank."""
+    return [process for process in descendants(pid) if _is_worker(process.pid)]
+
+
+def ask_to_end(process: Process) -> None:
+    """Send SIGTERM to a process if it still runs."""
+    if alive(process):
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGTERM)
+
+
 def alive(process: Process) -> bool:
     """Tell whether the process still runs; a zombie does not."""
     fields = _stat(process.pid)
@@ -61,6 +73,14 @@ def _wait(processes: list[Process], patience: float) -> list[Process]:
         time.sleep(0.02)
         processes = left
     return left
+
+
+def _is_worker(pid: int) -> bool:
+    try:
+        command = Path("/proc", str(pid), "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return any(part.endswith(b"djl_python_engine.py") for part in command[1:3])
 
 
 def _stat(pid: int) -> list[str]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from djl_trtllm.errors import DjlTrtllmError, LoadError
 from djl_trtllm.local import cudart, jars, jvm, processes, workspace
 from djl_trtllm.local.deployment import Deployment, deployment
+from djl_trtllm.local.drain import Drain
 from djl_trtllm.local.engine import Engine
 from djl_trtllm.local.java_log import JavaLog
 
@@ -27,6 +28,13 @@ EXAMPLE_BODY = '{"inputs": "Once upon a time", "parameters": {"max_new_tokens": 
 NO_NEWS = ("invoke handler failure", "prediction failure", "OOM")
 """What DJL makes of an exception in a load call, 0.34.0 and 0.25.0, and of an answer with status 507."""
 
+GRACE = 15.0
+"""Seconds that requests may take to finish at the end. With `ENDING` they fit into the 30 s that SageMaker, Kubernetes
+and ECS leave between SIGTERM and SIGKILL, and into 25."""
+
+ENDING = 9.5
+"""Seconds after the grace in which everything has ended. Nothing that hangs makes it longer."""
+
 ENDED = ("Python stream closed", "Python worker disconnected")
 """How DJL begins to say that a worker, or a rank, ended while it loaded."""
 
@@ -35,7 +43,7 @@ ENDED = ("Python stream closed", "Python worker disconnected")
 class Settings:
     """What the command line decides. `options` are properties with or without the `option.` prefix.
 
-    `grace` is how many seconds running streams may take to finish after SIGTERM or Ctrl-C. `port` 0 takes a free one.
+    `grace` is how many seconds requests may take to finish after SIGTERM or Ctrl-C. `port` 0 takes a free one.
     """
 
     model: str | None = None
@@ -44,7 +52,7 @@ class Settings:
     port: int = 8080
     djl: str = jars.DEFAULT_VERSION
     options: Mapping[str, str] | None = None
-    grace: float = 30.0
+    grace: float = GRACE
 
 
 def run(settings: Settings, say: Say) -> int:
@@ -105,7 +113,8 @@ class _Run:
 
         self.engine = engine = Engine()
         self.front = front.Front(self.settings.name)
-        self.server = http.server(self.front.app, self.settings.grace, self._stopping)
+        self.draining = Drain(self.front, self.settings.grace, self._tell)
+        self.server = http.server(self.front.app, self._drain, self.draining.hurry)
         _allow_many_connections()
         uvloop.run(self._main(model, engine))
 
@@ -125,7 +134,7 @@ class _Run:
         try:
             engine.load(model.directory, model.engine, model.options)
         except LoadError as problem:
-            if not self.server.should_exit:
+            if not self.server.stopping:
                 self.failure = self._telling(problem)
                 loop.call_soon_threadsafe(self.server.stop)
             return
@@ -148,17 +157,38 @@ class _Run:
 
         gate = Gate(model.slots, model.queue_size)
         self.front.opened(gate, Pump(engine, model.slots, model.chunk_timeout, asyncio.get_running_loop()))
-        if self.server.should_exit:
+        if self.server.stopping:
             self.front.stopping()
             return
         url = self.url
         self.say(f"ready: {url}")
         self.say(f"  curl -N {url}/invocations -H 'Content-Type: application/json' -d '{EXAMPLE_BODY}'")
 
-    def _stopping(self) -> None:
-        if self.failure is None:
-            self.say("stopping: running streams may finish")
-        self.front.stopping()
+    async def _drain(self) -> None:
+        """Say that the end begins, and let requests finish."""
+        grace = self.settings.grace
+        limit = threading.Timer(grace + ENDING, self._end_at_once)
+        limit.daemon = True
+        limit.start()
+        if self.failure is None and self.front.answering:
+            self.say(f"stopping: requests may finish within {grace:g} s")
+        elif self.failure is None:
+            self.say("stopping")
+        await self.draining.run()
+
+    def _tell(self, left: int) -> None:
+        """Have the workers end what they are at, each request in its own format."""
+        self.log.quiet = True
+        self.say(f"stopping: {left} requests were not done in time; they end with an error")
+        for worker in processes.workers():
+            processes.ask_to_end(worker)
+
+    def _end_at_once(self) -> None:
+        """End everything by force; in a thread of its own, whatever the others hang in."""
+        self.say("error: the server did not end by itself")
+        processes.end(processes.descendants(), patience=0.0)
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        os._exit(1)
 
     def _end(self) -> None:
         """End model, JVM and every process below this one, in whatever state they are."""
@@ -171,7 +201,8 @@ class _Run:
             self.engine.close()
         below.update(processes.descendants())
         jvm.stop()
-        processes.end(below)
+        below.update(processes.descendants())
+        processes.end(below, patience=1.0)
 
 
 def prepare_environment(

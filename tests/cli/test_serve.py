@@ -24,7 +24,7 @@ def command(*words: str) -> int:
 
 def test_defaults_are_this_machine_only(started):
     assert command("some/model") == 0
-    assert started == [Settings("some/model", "model", "127.0.0.1", 8080, "0.34.0", {}, 30.0)]
+    assert started == [Settings("some/model", "model", "127.0.0.1", 8080, "0.34.0", {}, 15.0)]
 
 
 def test_everything(started):

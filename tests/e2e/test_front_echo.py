@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 
 from djl_trtllm.local import processes
+from tests.support import echo
+from tests.support.echo import ECHO, JSON, connect, items, send, start
 from tests.support.server import Server, serve
 
 pytestmark = pytest.mark.e2e
 
-ECHO = Path(__file__).parents[1] / "support" / "echo_model"
 SETUPS = [("Python", "0.34.0"), ("MPI", "0.34.0"), ("Python", "0.25.0"), ("MPI", "0.25.0")]
-JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module", params=SETUPS, ids=lambda setup: "-".join(setup))
@@ -41,35 +41,10 @@ def small() -> Iterator[Server]:
         yield server
 
 
-open_at_the_end: list[http.client.HTTPConnection | http.client.HTTPResponse] = []
-
-
 @pytest.fixture(autouse=True)
-def close_connections() -> Iterator[None]:
+def closed_connections() -> Iterator[None]:
     yield
-    while open_at_the_end:
-        open_at_the_end.pop().close()
-
-
-def connect(server: Server) -> http.client.HTTPConnection:
-    connection = http.client.HTTPConnection(urllib.parse.urlsplit(server.url).netloc, timeout=30)
-    open_at_the_end.append(connection)
-    return connection
-
-
-def send(
-    server: Server, order: object, path="/invocations", method="POST", headers=JSON
-) -> http.client.HTTPResponse:
-    body = order if isinstance(order, bytes) else json.dumps(order).encode()
-    connection = connect(server)
-    connection.request(method, path, body, headers)
-    response = connection.getresponse()
-    open_at_the_end.append(response)
-    return response
-
-
-def items(*texts: str, delay: float = 0.0) -> dict:
-    return {"items": [{"data": text, "delay": delay} for text in texts]}
+    echo.close_connections()
 
 
 def chunks(response: http.client.HTTPResponse) -> Iterator[tuple[float, bytes]]:
@@ -213,12 +188,6 @@ def test_a_full_queue_is_503_and_empties_again(small):
     assert waiting.getresponse().read() == b"waited"
 
 
-def start(server: Server, order: object) -> http.client.HTTPConnection:
-    connection = connect(server)
-    connection.request("POST", "/invocations", json.dumps(order), JSON)
-    return connection
-
-
 def test_clients_that_hang_up_do_not_hold_places(small):
     for _ in range(2):
         start(small, items("a", "b", delay=0.2)).close()
@@ -256,54 +225,6 @@ def test_a_killed_worker_comes_back(small):
         answer = send(small, items("again"))
     assert answer.read() == b"again"
     assert small.worker_pids() != [worker]
-
-
-@pytest.mark.parametrize(
-    ("engine", "ask"),
-    [
-        pytest.param("MPI", Server.signal, id="SIGTERM-MPI"),
-        pytest.param("Python", Server.interrupt, id="Ctrl-C-Python"),
-        pytest.param("MPI", Server.interrupt, id="Ctrl-C-MPI", marks=pytest.mark.long),
-        pytest.param("Python", Server.signal, id="SIGTERM-Python", marks=pytest.mark.long),
-    ],
-)
-def test_a_signal_lets_streams_finish_and_leaves_nothing(engine, ask):
-    with serve(ECHO, engine=engine, options={"max_rolling_batch_size": 1}) as server:
-        below = server.descendants()
-        scratch = scratch_of(server)
-        assert scratch.is_dir()
-        response = send(server, items("a", "b", "c", "d", delay=0.3))
-        waiting = start(server, items("never"))
-        time.sleep(0.1)
-        ask(server)
-        turned_away = waiting.getresponse()
-        assert (turned_away.status, json.loads(turned_away.read())["code"]) == (503, 503)
-        assert response.read() == b"abcd"
-        assert server.wait() == 0
-        assert not [p for p in below if processes.alive(p)]
-        assert not scratch.exists()
-        with pytest.raises(ConnectionRefusedError):
-            connect(server).connect()
-
-
-def scratch_of(server: Server) -> Path:
-    maps = Path("/proc", str(server.worker_pids()[0]), "cmdline").read_bytes().split(b"\0")
-    socket_name = maps[maps.index(b"--sock-name") + 1].decode()
-    return Path(socket_name).parents[1]
-
-
-@pytest.mark.long
-def test_the_limit_of_a_clean_end():
-    with serve(ECHO, arguments=("--grace", "1")) as server:
-        below = server.descendants()
-        response = send(server, items(*"abcdefghij", delay=1))
-        server.signal()
-        begin = time.monotonic()
-        with pytest.raises((ConnectionResetError, http.client.IncompleteRead)):
-            response.read()
-        assert server.wait() == 0
-        assert time.monotonic() - begin < 6
-        assert not [p for p in below if processes.alive(p)]
 
 
 def test_while_the_model_loads():

@@ -1,5 +1,7 @@
 import asyncio
 import json
+import threading
+import types
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
@@ -57,9 +59,9 @@ def test_while_loading():
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
         assert refused.json()["message"] == "Model mine is loading."
         front.stopping()
-        assert (await client.post("/invocations", content=b"{}")).json()[
-            "message"
-        ] == "Model mine is stopping."
+        refused = await client.post("/invocations", content=b"{}")
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+        assert refused.json()["message"] == "The server is stopping; send the request again."
 
     run(scenario)
 
@@ -136,7 +138,9 @@ def test_no_place_and_no_room_to_wait():
         full = await client.post("/invocations", content=b"x")
         assert (full.status_code, full.json()["type"]) == (503, "WlmCapacityException")
         front.stopping()
-        assert (await waiting).json()["message"] == "The server is stopping."
+        for turned_away in (await waiting, await client.post("/invocations", content=b"x")):
+            assert turned_away.json()["message"] == "The server is stopping; send the request again."
+            assert (turned_away.status_code, turned_away.headers["retry-after"]) == (503, "5")
         assert (await client.get("/ping")).json() == {"mine": {"status": "Unhealthy"}}
 
     run(scenario, Answers(Part(b"yes", True)), places=0)
@@ -181,6 +185,102 @@ def test_cut_connections():
         assert begun == ["http.response.start", "http.response.body"]
 
     asyncio.run(both())
+
+
+class Conversation:
+    """One request without a server: what the application sent, and how often it cut the connection."""
+
+    def __init__(self, *news) -> None:
+        self.sent: list[dict] = []
+        self.resets = 0
+        self._news = list(news)
+
+    @property
+    def scope(self):
+        return {
+            "type": "http",
+            "method": "POST",
+            "path": "/invocations",
+            "headers": [],
+            "query_string": b"",
+            "extensions": {"djl_trtllm.reset": self.reset},
+        }
+
+    def reset(self):
+        self.resets += 1
+
+    async def receive(self):
+        if self._news:
+            return self._news.pop(0)
+        if not self.resets:
+            await asyncio.sleep(60)
+        return {"type": "http.disconnect"}
+
+    async def send(self, message):
+        self.sent.append(message)
+
+
+def test_the_end_cuts_who_is_still_there():
+    """An upload that does not end and an answer that has not begun: 503. One in mid-stream: the connection is cut."""
+    whole = {"type": "http.request", "body": b"x", "more_body": False}
+    never = threading.Event()
+
+    def sources():
+        for first in ([], [Part(b"a", False)]):
+            parts = list(first)
+
+            class Source:
+                def next(self, timeout, parts=parts):
+                    return parts.pop(0) if parts else never.wait(60)
+
+            yield Source()
+
+    async def main():
+        front = Front("mine")
+        found = sources()
+        predictor = types.SimpleNamespace(predict=lambda body, headers: next(found))
+        front.opened(Gate(2, 1), Pump(predictor, 2, 1, asyncio.get_running_loop()))
+        talks = [
+            Conversation({"type": "http.request", "body": b"x", "more_body": True}),
+            Conversation(whole),
+            Conversation(whole),
+        ]
+        tasks = []
+        for one in talks:
+            tasks.append(asyncio.ensure_future(front.app(one.scope, one.receive, one.send)))
+            await asyncio.sleep(0.05)
+        assert front.answering == frozenset(tasks)
+        front.stopping()
+        front.cut(front.answering)
+        await asyncio.wait(tasks, timeout=10)
+        assert not front.answering
+        for told in talks[:2]:
+            start, body = told.sent
+            assert (start["status"], dict(start["headers"])[b"retry-after"]) == (503, b"5")
+            assert json.loads(body["body"])["message"].startswith("The server is stopping")
+        assert [message["type"] for message in talks[2].sent] == [
+            "http.response.start",
+            "http.response.body",
+        ]
+        assert [one.resets for one in talks] == [0, 0, 1]
+
+    asyncio.run(main())
+    never.set()
+
+
+def test_a_task_that_is_cancelled_for_another_reason_is_none_of_the_fronts():
+    async def main():
+        front = Front("mine")
+        front.opened(Gate(1, 1), Pump(Answers(), 1, 1, asyncio.get_running_loop()))
+        one = Conversation()
+        task = asyncio.ensure_future(front.app(one.scope, one.receive, one.send))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not one.sent
+
+    asyncio.run(main())
 
 
 def test_a_client_that_left_while_waiting_gives_its_place_back():

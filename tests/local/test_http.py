@@ -1,5 +1,6 @@
 """uvicorn as we run it, over a real socket."""
 
+import asyncio
 import contextlib
 import http.client
 import os
@@ -25,8 +26,6 @@ async def app(scope, receive, send):
             pass
         return
     if scope["path"] == "/slow":
-        import asyncio
-
         await asyncio.sleep(0.5)
     _, status, *reason = scope["path"].split("/") if scope["path"] != "/slow" else ("", "200")
     if reason:
@@ -36,10 +35,14 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": b"ok", "more_body": False})
 
 
+async def at_once():
+    """Nothing is left to wait for."""
+
+
 @contextlib.contextmanager
-def running(stopping=lambda: None):
+def running(drain=at_once, hurry=lambda: None):
     listening = module.listen("127.0.0.1", 0)
-    server = module.server(app, 5, stopping)
+    server = module.server(app, drain, hurry)
     # capture_signals needs the main thread, so this one serves and the test talks from another.
     yield server, listening
     listening.close()
@@ -60,7 +63,8 @@ def talk(server, listening, conversation):
     thread = threading.Thread(target=client)
 
     async def main():
-        thread.start()
+        # When the server runs, and so has signals to itself.
+        asyncio.get_running_loop().call_later(0.1, thread.start)
         await server.serve(sockets=[listening])
 
     uvloop.run(main())
@@ -106,8 +110,6 @@ def test_reset():
 
 
 def test_a_signal_ends_the_server_and_not_the_process():
-    told = []
-
     def conversation(port):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         connection.request("GET", "/slow")
@@ -119,16 +121,55 @@ def test_a_signal_ends_the_server_and_not_the_process():
         return answer
 
     former = signal.getsignal(signal.SIGTERM)
-    with running(lambda: told.append(1)) as (server, listening):
+    with running() as (server, listening):
         assert talk(server, listening, conversation) == (200, b"ok")
-    assert told
-    assert not server.force_exit or len(told) > 1
     assert signal.getsignal(signal.SIGTERM) is former
 
 
+def test_it_listens_and_answers_until_it_is_drained():
+    begun, drained = threading.Event(), threading.Event()
+
+    async def drain():
+        begun.set()
+        while not drained.is_set():
+            await asyncio.sleep(0.01)
+
+    def conversation(port):
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert begun.wait(10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        answer = get(connection, "/503/Later")
+        connection.close()
+        drained.set()
+        return answer
+
+    with running(drain) as (server, listening):
+        assert talk(server, listening, conversation) == (503, "Later", b"ok")
+
+
 def test_the_second_signal_is_in_a_hurry():
-    with running() as (server, _):
-        server.handle_exit(signal.SIGTERM, None)
-        assert (server.should_exit, server.force_exit) == (True, False)
-        server.handle_exit(signal.SIGTERM, None)
+    hurried = threading.Event()
+
+    async def drain():
+        while not hurried.is_set():
+            await asyncio.sleep(0.01)
+
+    def conversation(port):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)
+        assert not hurried.is_set()
+        os.kill(os.getpid(), signal.SIGTERM)
+        return hurried.wait(10)
+
+    with running(drain, hurried.set) as (server, listening):
+        assert talk(server, listening, conversation)
         assert server.force_exit
+
+
+def test_a_drain_that_fails_ends_the_server_all_the_same():
+    async def drain():
+        raise ValueError("a defect")
+
+    with running(drain) as (server, listening):
+        talk(server, listening, lambda port: None)
+        assert str(server.draining.exception()) == "a defect"

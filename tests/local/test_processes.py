@@ -67,3 +67,14 @@ def test_another_process_with_the_same_id_is_left_alone(tree):
     assert not processes.alive(mistaken)
     processes.end([mistaken], patience=0)
     assert processes.alive(shell)
+
+
+def test_workers_are_told_by_what_they_run(tmp_path):
+    engine = tmp_path / "djl_python_engine.py"
+    engine.write_text("import time; print('up', flush=True); time.sleep(60)")
+    with subprocess.Popen([sys.executable, str(engine)], stdout=subprocess.PIPE) as worker:
+        worker.stdout.readline()
+        (found,) = (process for process in processes.workers() if process.pid == worker.pid)
+        processes.ask_to_end(found)
+        assert worker.wait(20) == -signal.SIGTERM
+        processes.ask_to_end(found)

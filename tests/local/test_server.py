@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from djl_trtllm.errors import LoadError
-from djl_trtllm.local import cudart, server
+from djl_trtllm.local import cudart, drain, http, server
 from djl_trtllm.local.deployment import deployment
 from djl_trtllm.local.server import Settings, prepare_environment
 
@@ -73,3 +73,9 @@ def test_a_taken_port_and_a_missing_model_are_one_sentence(tmp_path):
         f"error: Cannot listen on 127.0.0.1 port {port} (Address already in use): choose another with --port.",
         "error: There is no directory './missing', and it is neither a hub id (owner/name) nor an s3:// address.",
     ]
+
+
+def test_the_whole_end_fits_into_25_seconds():
+    assert Settings().grace == server.GRACE
+    assert server.GRACE + server.ENDING < 25
+    assert drain.TELLING + drain.CUTTING + http.LAST_BYTES < server.ENDING

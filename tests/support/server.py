@@ -46,7 +46,7 @@ class Server:
 
     def worker_pids(self) -> list[int]:
         """The processes that run djl_python's engine, one per rank; neither mpirun nor their own children."""
-        return [p.pid for p in self.descendants() if _is_worker(p.pid)]
+        return [p.pid for p in processes.workers(self.pid)]
 
     def log_text(self) -> str:
         return self.log.read_text(errors="replace")
@@ -150,11 +150,3 @@ def _until_up(server: Server, ready: bool, timeout: float) -> None:
             raise ServerFailed(f"the server ended with exit code {code}\n{server.log_text()}")
         time.sleep(0.05)
     raise ServerFailed(f"the server was not ready within {timeout} s\n{server.log_text()}")
-
-
-def _is_worker(pid: int) -> bool:
-    try:
-        command = Path("/proc", str(pid), "cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
-    return any(part.endswith(b"djl_python_engine.py") for part in command[1:3])
