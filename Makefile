@@ -7,6 +7,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8080
 ENGINE ?=
 DJL ?= 0.34.0
+SECONDS ?= 600
 COVERAGE ?= --cov --cov-report=term --cov-fail-under=90
 
 BIN := .venv/bin
@@ -43,6 +44,9 @@ lint: $(READY) ## ruff, mypy and the layers
 
 format: $(READY) ## let ruff format and fix what it can
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+fuzz: $(READY) ## coverage-guided fuzzing, findings in build/fuzz; 10 minutes, or SECONDS=
+	@scripts/timed "make fuzz" $(BIN)/python -m fuzz --seconds $(SECONDS) $(ARGS)
 
 bench: $(READY) ## the figures, with their bars; also in build/bench/results.json
 	@scripts/timed "make bench" $(BIN)/python -m bench $(ARGS)

@@ -36,6 +36,7 @@ LEFT_OUT = {
     "engines/trtllm/test_follower.py": "MPI",
     "engines/trtllm/test_run_guides.py::test_a_bias_has_the_type_of_the_engines_logits": "torch",
     "families": "OpenVINO",
+    "fuzz": "the Java engine",
     "local": "the Java engine",
     "mpi": "MPI",
     "partition/test_ranks.py": "MPI",
