@@ -6,7 +6,10 @@ import re
 from collections.abc import Mapping
 
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
-_PAIR = re.compile(r"(?P<key>(?:\\.|[^\s=:\\])+)\s*[=:]?\s*(?P<value>.*)", re.DOTALL)
+_PAIR = re.compile(r"(?P<key>(?:\\.|[^ \t\f=:\\])+)[ \t\f]*[=:]?[ \t\f]*(?P<value>.*)", re.DOTALL)
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_BLANKS = " \t\f"
+"""What Java skips around a key; other blanks belong to it. Its lines end at nothing but CR and LF."""
 _NAMED = {"n": "\n", "t": "\t", "r": "\r", "f": "\f"}
 
 
@@ -30,8 +33,8 @@ def render(pairs: Mapping[str, str]) -> str:
 def _logical_lines(text: str) -> list[str]:
     lines: list[str] = []
     carried = ""
-    for raw in text.splitlines():
-        line = raw.lstrip()
+    for raw in _LINE_END.split(text):
+        line = raw.lstrip(_BLANKS)
         if not carried and (not line or line[0] in "#!"):
             continue
         line = carried + line
@@ -49,7 +52,8 @@ def _unescape(text: str) -> str:
         body = found[1]
         return chr(int(body[1:], 16)) if len(body) == 5 else _NAMED.get(body, body)
 
-    return _ESCAPE.sub(plain, text)
+    # Java writes a character beyond U+FFFF as two escapes.
+    return _ESCAPE.sub(plain, text).encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 def _escape(text: str, key: bool) -> str:
@@ -58,4 +62,9 @@ def _escape(text: str, key: bool) -> str:
         text = re.sub(r"([ =:#!])", r"\\\1", text)
     elif text.startswith(" "):
         text = "\\" + text
-    return "".join(c if c.isascii() else f"\\u{ord(c):04x}" for c in text)
+    return "".join(c if c.isascii() and c.isprintable() else _units(c) for c in text)
+
+
+def _units(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
