@@ -31,6 +31,7 @@ class Scenario:
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario("R1", "r01_poison", "1 % of the requests make the engine fail them"),
     Scenario("R2", "r02_engine_death", "the engine dies, or raises for a whole step"),
+    Scenario("R20", "r20_determinism", "other arrival orders and other company"),
 )
 
 
