@@ -6,6 +6,7 @@
     │   ├── BodyTooLarge         413  more bytes than the server takes
     │   ├── Busy                 503  no room now; retry after a while
     │   ├── EngineRestarting     503  the engine broke while this request ran; it is being reopened
+    │   ├── Stopping             503  this server ends; another one, or its successor, takes the request
     │   ├── GenerationFailed     500  the engine gave this one request up
     │   └── InternalError        500  a defect of ours
     └── LoadError                     the model cannot be served; shown in the server's log and by its front
@@ -96,6 +97,12 @@ class EngineRestarting(RequestError):
     """The engine broke under this request, or is still being reopened."""
 
     status, code, retryable, retry_after = 503, "engine_restarting", True, 5
+
+
+class Stopping(RequestError):
+    """The server was told to end."""
+
+    status, code, retryable, retry_after = 503, "stopping", True, 5
 
 
 class GenerationFailed(RequestError):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
@@ -58,6 +59,7 @@ def _load(inputs: Input) -> Output | None:
     gc.collect()
     gc.freeze()
     _part = _part_of(loaded)
+    _mind_the_end(loaded)
     return None
 
 
@@ -69,6 +71,15 @@ def _failed(status: int, answer: str, reason: str) -> Output:
 
         ending.end(rank, reason)
     return Output(code=status, message=answer)
+
+
+def _mind_the_end(loaded: Service | Following) -> None:
+    """On SIGTERM, tell everybody who is being answered."""
+    from djl_trtllm.ranks import ending
+    from djl_trtllm.service import Service
+
+    if isinstance(loaded, Service) and threading.current_thread() is threading.main_thread():
+        ending.last_words(loaded.stop)
 
 
 def _part_of(loaded: Service | Following) -> Callable[[Input], Output | None]:

@@ -51,6 +51,7 @@ class FakeService(service.Service):
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(handler, "_part", handler._load)
+    monkeypatch.setattr(ending, "last_words", lambda speak: None)
 
 
 def loaded(monkeypatch: pytest.MonkeyPatch, made: Rig) -> FakeService:
@@ -202,7 +203,6 @@ def test_rank_0_passes_every_reply_on_but_those_to_empty_calls(fresh, monkeypatc
         def answered(self, reply):
             self.replies.append(reply)
 
-    monkeypatch.setattr(ending, "last_words", lambda speak: None)
     with rig() as made:
         fake = FakeService(made)
         fake.given = given = Given()

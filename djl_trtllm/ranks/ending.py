@@ -10,9 +10,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from contextlib import suppress
+from types import FrameType
 from typing import TypeVar
 
 from djl_trtllm.errors import DjlTrtllmError, LoadError
@@ -30,12 +31,18 @@ AFTER_ANSWER = 1.5
 AFTER_LEADER = 4.0
 """Seconds that another rank waits for rank 0 to be the first to end. Its own end makes mpirun end all others."""
 
-LAST_WORDS = 0.4
-"""Seconds from SIGTERM to the end. mpirun, which sends it to all ranks when one has died, kills soon after it."""
+LAST_WORDS = 0.2
+"""Seconds from SIGTERM to the end, in which what is being answered gets its last reply. mpirun, which sends it to all
+ranks when one has died, kills half a second after it (Open MPI 5.0)."""
+
+_FLUSHING = 0.05
+"""Seconds that the end waits for whoever reads our output."""
 
 _EVERY = 0.05
 
 ResultT = TypeVar("ResultT")
+
+_words: list[Callable[[], None]] = []
 
 
 def attend(team: Solo | MpiTeam, work: Callable[[], ResultT]) -> ResultT:
@@ -85,14 +92,53 @@ def end_without_mpi() -> None:
 
 
 def last_words(speak: Callable[[], None]) -> None:
-    """Call `speak` in a thread when SIGTERM comes, and end soon after it. For the main thread only."""
+    """Call `speak` when SIGTERM comes, before what was given earlier, and end soon after it. For the main thread only.
 
-    def leave() -> None:
-        speak()
-        time.sleep(LAST_WORDS)
-        _exit()
+    A thread does it, which the signal wakes even while the main thread is inside a library: Python's own handlers run
+    in the main thread, once that is back.
+    """
+    _words.insert(0, speak)
+    if len(_words) > 1:
+        return
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    threading.Thread(target=_await_the_end, args=(heard,), name="last words", daemon=True).start()
+    owner = os.getpid()
 
-    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=leave, daemon=True).start())
+    def hear(number: int, _frame: FrameType | None) -> None:
+        if os.getpid() == owner:
+            os.write(told, bytes([number]))
+        else:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+
+    signal.signal(signal.SIGTERM, hear)
+    _listen(told)
+    # Else a forked child that is told to end would end its parent.
+    os.register_at_fork(before=lambda: _listen(-1), after_in_parent=lambda: _listen(told))
+
+
+def _listen(told: int) -> None:
+    if threading.current_thread() is threading.main_thread():
+        signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+
+
+def _await_the_end(heard: int) -> None:
+    while signal.SIGTERM not in os.read(heard, 16):
+        pass
+    threading.Thread(target=_speak, args=(list(_words),), name="speak", daemon=True).start()
+    time.sleep(LAST_WORDS)
+    _exit()
+
+
+def _speak(words: Sequence[Callable[[], None]]) -> None:
+    try:
+        words[0]()
+    except Exception as error:
+        logger.error("at the end: %s", type(error).__name__)
+    finally:
+        if words[1:]:
+            _speak(words[1:])
 
 
 def _do(work: Callable[[], ResultT], result: Future[ResultT]) -> None:
@@ -109,7 +155,13 @@ def _leave(seconds: float, rank: int, reason: str) -> None:
 
 
 def _exit() -> None:
+    flushing = threading.Thread(target=_flush, daemon=True)
+    flushing.start()
+    flushing.join(_FLUSHING)
+    os._exit(1)
+
+
+def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):  # there may be nobody left to read it
             stream.flush()
-    os._exit(1)

@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.0005, 0.01
 
+_LAST_REPLY = 0.1
+"""Seconds in which rank 0's reply to a call that the team's failure has met is still waited for."""
+
 
 class Given:
     """Rank 0's side."""
@@ -60,11 +63,14 @@ class Taken:
         if self._calls == 1:
             self._mailbox.send(0, Kind.ASK, 1)
         pause = _FIRST_PAUSE
+        failed_at: float | None = None
         while True:
             letter = self._mailbox.poll(Kind.REPLY)
             if letter is None:
                 if self._team.failure is not None:
-                    raise self._team.failure
+                    failed_at = failed_at or time.monotonic()
+                    if time.monotonic() - failed_at > _LAST_REPLY:
+                        raise self._team.failure
                 time.sleep(pause)
                 pause = min(pause * 1.5, _LONGEST_PAUSE)
                 continue

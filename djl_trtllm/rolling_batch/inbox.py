@@ -12,8 +12,8 @@ from djl_trtllm.errors import DjlTrtllmError
 class QueueInbox:
     """A `core.Inbox` over a C queue. Any thread puts, one thread waits.
 
-    `death` holds the error of an engine that is gone for good. It is set before the wake-up is queued, so a
-    waiter that comes back with nothing always sees it.
+    `death` holds the error of an engine that is gone for good, the first one. It is set before the wake-up is queued,
+    so a waiter that comes back with nothing always sees it.
     """
 
     __slots__ = ("_news", "death")
@@ -28,7 +28,8 @@ class QueueInbox:
 
     def dead(self, error: DjlTrtllmError) -> None:
         """Record the engine's death and wake the waiter."""
-        self.death = error
+        if self.death is None:
+            self.death = error
         self._news.put(())
 
     def drain(self) -> list[Sequence[TokenChunk]]:

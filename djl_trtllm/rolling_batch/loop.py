@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,10 @@ log = logging.getLogger(__name__)
 
 STEP_SECONDS = 0.1
 """A step answers at the latest after this time, so that new requests and DJL's timeouts never wait for us."""
+
+
+STOP_SECONDS = 0.1
+"""How long the end of the process waits for a step to tell its requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,8 @@ class RollingBatch:
         self._slots: list[Slot] = []
         self.over = False
         """True once the engine's death has been answered to everybody who was listed."""
+        self._stopping = False
+        self._told = threading.Event()
         self._live: dict[int, LiveSequence | Slot] = {}
         self._entrance = Entrance(engine, inbox, admission, self._live, self._ids, queue_max_tokens)
 
@@ -81,6 +88,17 @@ class RollingBatch:
         self._void(self._slots)
         self._slots = []
         self._requests.pass_on(idle=True)
+
+    def stop(self, error: DjlTrtllmError) -> None:
+        """End every request with `error`, those that run and those that come, in the steps that DJL asks for.
+
+        From any thread, before the process ends. Returns when those that run have been told, or `STOP_SECONDS` later.
+        """
+        self._stopping = True
+        running = bool(self._slots)
+        self._inbox.dead(error)
+        if running:
+            self._told.wait(STOP_SECONDS)
 
     def close(self) -> None:
         """Void everything and stop the preparation threads. The engine is closed by its owner."""
@@ -149,8 +167,12 @@ class RollingBatch:
         for slot in self._slots:
             if not slot.over:
                 slot.fail(death)
+        running = list(self._live)
         self._live.clear()
-        self.over = True
+        if running and self._stopping:
+            self._engine.cancel(running)
+        self.over = not self._stopping
+        self._told.set()
 
     def _emit(self) -> Replies:
         most = self._item_chars

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from djl_trtllm.core import Limits
 from djl_trtllm.engines.supervisor import Supervisor
+from djl_trtllm.errors import Stopping
 from djl_trtllm.options.table import Options
 from djl_trtllm.ranks.replies import Given
 from djl_trtllm.rolling_batch.admit import Arrival
@@ -58,6 +59,10 @@ class Service:
     def reset(self) -> None:
         """Forget every request, after a step that could not be answered."""
         self._loop.reset()
+
+    def stop(self) -> None:
+        """Tell every request that the server ends, and the engine to let go of it; from any thread."""
+        self._loop.stop(Stopping("The server is stopping; send the request again."))
 
     def close(self) -> None:
         """Void what runs and end the engine."""

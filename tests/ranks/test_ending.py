@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
@@ -77,7 +78,7 @@ def test_work_is_abandoned_at_once_when_mpirun_ends_the_ranks() -> None:
     started = time.monotonic()
     with ThreadPoolExecutor(1) as pool, pytest.raises(RankError, match="mpirun ends this rank"):
         pool.submit(ending.attend, lead, lambda: over.wait(20)).result()
-    assert time.monotonic() - started < ending.LAST_WORDS
+    assert time.monotonic() - started < ending.UNWIND
     over.set()
 
 
@@ -107,15 +108,64 @@ def test_an_ordinary_end_does_not_wait_for_mpi_and_what_was_to_be_done_at_the_en
     assert (done.returncode, done.stdout) == (1, "tidied\n")
 
 
+def ended_by_sigterm(code: str) -> tuple[subprocess.CompletedProcess[str], float]:
+    """Run Python, send it SIGTERM once it says so, and return what became of it and how long that took."""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=20)
+    return subprocess.CompletedProcess([], process.returncode, out), time.monotonic() - began
+
+
+LISTENS = (
+    "import ctypes, os, signal, sys, time\n"
+    "from djl_trtllm.ranks import ending\n"
+    "ending.last_words(lambda: print('told', flush=True))\n"
+)
+
+
 def test_last_words_are_spoken_on_sigterm_and_the_end_follows() -> None:
-    code = (
-        "import os, signal, time\n"
-        "from djl_trtllm.ranks import ending\n"
-        "ending.last_words(lambda: print('told', flush=True))\n"
-        "os.kill(os.getpid(), signal.SIGTERM)\n"
-        "time.sleep(20)\n"
+    done, seconds = ended_by_sigterm(
+        f"{LISTENS}ending.last_words(lambda: print('first', flush=True))\n"
+        "ending.last_words(lambda: 1 / 0)\nprint(flush=True)\ntime.sleep(20)"
     )
-    started = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stdout) == (1, "first\ntold\n")
+    assert ending.LAST_WORDS < seconds < 10
+
+
+def test_a_main_thread_that_is_deep_in_a_library_is_not_waited_for() -> None:
+    """It does not come back to Python, where handlers run: a C loop does, the interpreter's lock let go of."""
+    deep = "lib = ctypes.CDLL(None)\nprint(flush=True)\nwhile lib.usleep(20_000_000): pass"
+    blocked = f"{LISTENS}signal.siginterrupt(signal.SIGTERM, False)\n{deep}"
+    done, seconds = ended_by_sigterm(blocked)
     assert (done.returncode, done.stdout) == (1, "told\n")
-    assert time.monotonic() - started < 10
+    assert seconds < 10
+
+
+def test_words_that_do_not_end_and_a_reader_that_does_not_read_hold_nothing_up() -> None:
+    done, seconds = ended_by_sigterm(
+        f"{LISTENS}ending.last_words(lambda: time.sleep(60))\n"
+        "class Deaf:\n    def flush(self): time.sleep(60)\n"
+        "print(flush=True)\nsys.stdout = Deaf()\ntime.sleep(20)"
+    )
+    assert done.returncode == 1
+    assert seconds < 10
+
+
+def test_a_forked_child_that_is_told_to_end_does_not_end_its_parent() -> None:
+    code = (
+        f"{LISTENS}"
+        "up, ready = os.pipe()\n"
+        "child = os.fork()\n"
+        "if child == 0: os.write(ready, b'x'); time.sleep(60)\n"
+        "os.read(up, 1)\n"
+        "os.kill(child, signal.SIGTERM)\n"
+        "_, status = os.waitpid(child, 0)\n"
+        "time.sleep(0.5)\n"
+        "print(os.WTERMSIG(status))\n"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stdout) == (0, f"{int(signal.SIGTERM)}\n")

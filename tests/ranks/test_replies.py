@@ -60,3 +60,12 @@ def test_nobody_waits_for_a_reply_of_a_team_that_failed() -> None:
     first.fail(CompileError("gone"))
     with pytest.raises(RankError, match="Rank 0 failed: gone"):
         taken.next()
+
+
+def test_a_reply_that_comes_with_the_failure_is_still_taken() -> None:
+    first, second = teams(2)
+    given, taken = Given(first), Taken(second)
+    second.ends()
+    threading.Timer(0.02, given.answered, ["told"]).start()
+    first.mailbox.send(1, Kind.REPLY, (1, "told"))
+    assert taken.next() == "told"

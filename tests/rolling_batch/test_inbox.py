@@ -4,7 +4,7 @@ import threading
 import time
 
 from djl_trtllm.core import TokenChunk
-from djl_trtllm.errors import InternalError
+from djl_trtllm.errors import EngineRestarting, InternalError
 from djl_trtllm.rolling_batch.inbox import QueueInbox
 
 
@@ -37,3 +37,12 @@ def test_death_wakes_the_waiter_and_is_remembered():
     inbox.dead(error)
     inbox.wait(30)
     assert inbox.death is error
+
+
+def test_the_first_death_counts():
+    inbox = QueueInbox()
+    first = EngineRestarting("first")
+    inbox.dead(first)
+    inbox.dead(EngineRestarting("second"))
+    assert inbox.death is first
+    assert inbox.wait(1) == [(), ()]
