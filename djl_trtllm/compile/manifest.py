@@ -17,10 +17,12 @@ from blake3 import blake3
 from djl_trtllm.compile import disk
 from djl_trtllm.compile.fingerprint import digest
 from djl_trtllm.errors import ArtifactError
+from djl_trtllm.s3.address import is_safe
 
 NAME = "manifest.json"
 FORMAT = 2
 _SMALL = 1 << 20
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _MARK, _END = b',\n "seal": "', b'"\n}\n'
 
 
@@ -86,9 +88,12 @@ def read(directory: Path) -> Manifest:
     if seal != _seal(sealed) + _END:
         raise ArtifactError(f"The {NAME} of {directory.name} is damaged.")
     try:
-        return msgspec.json.decode(text, type=Manifest)
-    except msgspec.DecodeError as error:
+        found = msgspec.json.decode(text, type=Manifest)
+    except _UNREADABLE as error:
         raise ArtifactError(f"The {NAME} of {directory.name} is damaged.") from error
+    if not all(is_safe(name) and name != NAME for name in found.files):
+        raise ArtifactError(f"The {NAME} of {directory.name} names a file that leads elsewhere.")
+    return found
 
 
 def check(directory: Path) -> Manifest:
@@ -119,6 +124,8 @@ def verify(directory: Path) -> None:
 
 
 def _check_size(directory: Path, name: str, file: File) -> None:
+    if not (directory / name).resolve().is_relative_to(directory.resolve()):
+        raise ArtifactError(f"{name} of {directory.name} is a link that leads out of it.")
     try:
         size = (directory / name).stat().st_size
     except OSError as error:
@@ -130,7 +137,7 @@ def _check_size(directory: Path, name: str, file: File) -> None:
 def _refuse_other_format(directory: Path, text: bytes) -> None:
     try:
         found = msgspec.json.decode(text, type=_Versioned).format
-    except (msgspec.DecodeError, RecursionError):
+    except _UNREADABLE:
         return
     if found != FORMAT:
         raise OtherFormat(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from djl_trtllm.core import CompiledModel
 
+_ID = re.compile(r"[0-9]{1,9}")
 _FILES = ("generation_config.json", "config.json")
 
 
@@ -37,7 +39,7 @@ def _own(directory: Path) -> int | None:
         return None
     decoder = settings.get("added_tokens_decoder")
     for text, added in (decoder if isinstance(decoder, Mapping) else {}).items():
-        if isinstance(added, Mapping) and added.get("content") == token and text.isdecimal():
+        if isinstance(added, Mapping) and added.get("content") == token and _ID.fullmatch(text):
             return int(text)
     tokens = _object(directory / "tokenizer.json").get("added_tokens")
     for added in tokens if isinstance(tokens, list) else []:

@@ -162,8 +162,8 @@ def _header_problem(file: Path) -> str | None:
                     f"{file.name} is not a whole safetensors file ({size} bytes). Copy or download it again."
                 )
             header = json.loads(stream.read(length))
-        ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        ends = [_end(tensor) for name, tensor in header.items() if name != "__metadata__"]
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         return (
             f"{file.name} cannot be read as safetensors ({type(error).__name__}). Copy or download it again."
         )
@@ -171,6 +171,17 @@ def _header_problem(file: Path) -> str | None:
     if size != expected:
         return f"{file.name} has {size} bytes and should have {expected}. Copy or download it again."
     return None
+
+
+def _end(tensor: Mapping[str, object]) -> int:
+    """Return where a tensor ends; ValueError where its entry is not one of the format."""
+    shape, offsets = tensor["shape"], tensor["data_offsets"]
+    for numbers in (shape, offsets):
+        if not isinstance(numbers, list) or not all(
+            type(number) is int and number >= 0 for number in numbers
+        ):
+            raise ValueError
+    return int(offsets[1])  # type: ignore[index]
 
 
 def _some(names: Sequence[str], shown: int = 3) -> str:

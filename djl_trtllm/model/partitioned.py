@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from djl_trtllm.errors import ArtifactError, UnsupportedModel
 
 if TYPE_CHECKING:
@@ -115,10 +117,8 @@ def read(path: Path) -> Record | None:
         body = json.loads(file.read_bytes())
         if body["format"] != FORMAT:
             raise ArtifactError(f"{file} was written by another version (format {body['format']}).")
-        source = Source(**body["source"])
-        files = {name: (size, time) for name, (size, time) in body["files"].items()}
-        return Record(source, body["runtime"], body["options"], files, body["home"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return msgspec.convert(body, type=Record)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, msgspec.ValidationError) as error:
         raise ArtifactError(
             f"{file} is damaged ({type(error).__name__}). Remove {path}, so that the model is partitioned again."
         ) from error

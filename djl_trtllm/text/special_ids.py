@@ -48,7 +48,7 @@ def read(directory: Path, tokenizer: Any) -> Facts:
     return Facts(
         eos_ids=_eos_ids(compiled, generation, config, special, tokenizer),
         vocab_size=_whole(compiled.get("vocab_size")) or _whole(config.get("vocab_size")),
-        longest_token_bytes=compiled.get("longest_token_bytes"),
+        longest_token_bytes=_length(compiled.get("longest_token_bytes")),
         chat_template=_template(directory, compiled, settings),
         special_tokens=special,
     )
@@ -58,8 +58,10 @@ def _object(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        value = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read ({error.strerror}).") from error
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise ArtifactError(f"{path} is not a JSON object.")
@@ -99,14 +101,18 @@ def _ids(value: object) -> tuple[int, ...]:
 
 
 def _whole(value: object) -> int:
-    return value if isinstance(value, int) else 0
+    return _length(value) or 0
+
+
+def _length(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _template(directory: Path, compiled: Mapping[str, Any], settings: Mapping[str, Any]) -> str | None:
     path = directory / "chat_template.jinja"
     template = compiled.get("chat_template")
     if template is None and path.is_file():
-        template = path.read_text(encoding="utf-8")
+        template = path.read_text(encoding="utf-8", errors="replace")
     if template is None:
         template = settings.get("chat_template")
     if isinstance(template, list):  # several named templates

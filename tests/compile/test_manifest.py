@@ -66,3 +66,42 @@ def test_another_format_is_said(artifact: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(manifest, "FORMAT", 3)
     with pytest.raises(ArtifactError, match="format 2, and this version reads format 3"):
         manifest.read(artifact)
+
+
+def resealed(directory: Path, body: bytes) -> None:
+    """Anybody can seal a manifest."""
+    (directory / "manifest.json").write_bytes(body + manifest._MARK + manifest._seal(body) + manifest._END)
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "/etc/passwd", "a/../../x", "a//b", "a\\b", "x\x1b[2J", "a\0b", "manifest.json", ""]
+)
+def test_no_file_outside_is_named(artifact: Path, name: str) -> None:
+    content = manifest.read(artifact)
+    manifest.write(artifact, Manifest(content.key, content.plan, {name: manifest.File(1, "0")}))
+    for look in (manifest.read, manifest.check, manifest.verify):
+        with pytest.raises(ArtifactError, match="names a file that leads elsewhere"):
+            look(artifact)
+
+
+def test_a_link_that_leads_out_is_refused(artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "small"
+    elsewhere.write_text("small")
+    (artifact / "sub" / "small").unlink()
+    (artifact / "sub" / "small").symlink_to(elsewhere)
+    for look in (manifest.check, manifest.verify):
+        with pytest.raises(ArtifactError, match=r"sub/small of .* is a link that leads out of it"):
+            look(artifact)
+    (artifact / "sub" / "small").unlink()
+    (artifact / "sub" / "other").write_text("small")
+    (artifact / "sub" / "small").symlink_to("other")
+    manifest.verify(artifact)
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"format": 2, "plan": {"\xff": 1}', b'{"format": 2, "plan": ' + b"[" * 100_000, b'{"\xff": 2']
+)
+def test_a_sealed_manifest_may_still_be_no_manifest(artifact: Path, body: bytes) -> None:
+    resealed(artifact, body)
+    with pytest.raises(ArtifactError, match="is damaged"):
+        manifest.read(artifact)

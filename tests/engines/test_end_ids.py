@@ -38,3 +38,9 @@ def test_nothing_names_any(tmp_path: Path) -> None:
     write(tmp_path / "special_tokens_map.json", eos_token="<e>")
     write(tmp_path / "config.json", eos_token_id=None)
     assert end_ids(CompiledModel(tmp_path, "m")) == ()
+
+
+def test_an_id_of_many_digits_is_none(tmp_path: Path) -> None:
+    decoder = {"9" * 5000: {"content": "<e>"}, "\u0663": {"content": "<e>"}}
+    write(tmp_path / "tokenizer_config.json", eos_token="<e>", added_tokens_decoder=decoder)
+    assert end_ids(CompiledModel(tmp_path, "m")) == ()

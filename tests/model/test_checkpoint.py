@@ -104,7 +104,22 @@ def test_truncated_weights_are_found_without_reading_them(tmp_path: Path, length
         checkpoint.check_weights(read(tmp_path), allow_pickle=False)
 
 
-@pytest.mark.parametrize("header", [b"{}x", b"[1, 2]", b'{"w": {}}', b'{"w": {"data_offsets": 3}}'])
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"{}x",
+        b"[1, 2]",
+        b'{"w": {}}',
+        b'{"w": {"data_offsets": 3}}',
+        b'{"w": {"shape": [1], "data_offsets": [0, "x"]}}',
+        b'{"w": {"shape": [1], "data_offsets": [0, true]}}',
+        b'{"w": {"shape": [[1]], "data_offsets": [0, 1]}}',
+        b'{"w": {"shape": null, "data_offsets": [0, 1]}}',
+        b'{"w": {"shape": [-1], "data_offsets": [0, 1]}}',
+        b"[" * 100_000,
+    ],
+    ids=lambda header: header[:40].decode(),
+)
 def test_broken_headers_are_named(tmp_path: Path, header: bytes) -> None:
     (write(tmp_path) / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
     with pytest.raises(ModelNotFound, match="cannot be read as safetensors"):

@@ -107,7 +107,19 @@ def test_a_runtime_without_repositories_is_sent_to_the_model(tmp_path, model) ->
     assert source(path) == Source("owner/name", "main")
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": 1, "source": {"model_id": "a", "no": 1}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "[]",
+        '{"format": 1, "source": {"model_id": "a", "no": 1}}',
+        '{"format": 1, "source": {"model_id": 5}, "runtime": "trtllm"}',
+        '{"format": 1, "source": {"model_id": "a"}, "runtime": "trtllm", "options": []}',
+        "[" * 100_000,
+    ],
+    ids=lambda text: text[:60],
+)
 def test_a_damaged_record(tmp_path, text) -> None:
     (tmp_path / partitioned.NAME).write_text(text)
     with pytest.raises(ArtifactError, match=r"djl_trtllm.json is damaged \(\w+\)\. Remove"):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from djl_trtllm.errors import ArtifactError
 from djl_trtllm.text.special_ids import read
 from tests.support.vocabularies import vocabulary
 
@@ -66,3 +67,23 @@ def test_chat_template(tmp_path: Path) -> None:
     (tmp_path / "chat_template.jinja").write_text("from its own file")
     assert facts(tmp_path).chat_template == "from its own file"
     assert facts(tmp_path, text={"chat_template": "compiled"}).chat_template == "compiled"
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff", b"{", b"[1]"])
+def test_a_broken_file_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "generation_config.json").write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"generation_config\.json is not"):
+        facts(tmp_path)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    monkeypatch.setattr(Path, "read_bytes", lambda self: (_ for _ in ()).throw(PermissionError(13, "no")))
+    with pytest.raises(ArtifactError, match=r"config\.json cannot be read \(no\)"):
+        facts(tmp_path)
+
+
+def test_odd_values_count_as_not_there(tmp_path: Path) -> None:
+    (tmp_path / "chat_template.jinja").write_bytes(b"a\xffb")
+    found = facts(tmp_path, text={"longest_token_bytes": "8", "vocab_size": True}, config={"vocab_size": -5})
+    assert (found.longest_token_bytes, found.vocab_size, found.chat_template) == (None, 0, "a\ufffdb")

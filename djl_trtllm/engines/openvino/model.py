@@ -69,7 +69,7 @@ def _json(path: Path) -> Mapping[str, object] | None:
         found = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path.name} of the compiled model cannot be read: {error}") from error
     if not isinstance(found, dict):
         raise ArtifactError(f"{path.name} of the compiled model is not a JSON object.")
