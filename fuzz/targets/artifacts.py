@@ -34,6 +34,8 @@ def prepared() -> Callable[[bytes], None]:
     from tests.support import djl_python
 
     djl_python.importable()
+    import tokenizers
+
     from djl_trtllm.compile import manifest
     from djl_trtllm.core import CompiledModel
     from djl_trtllm.engines.end_ids import end_ids
@@ -44,13 +46,13 @@ def prepared() -> Callable[[bytes], None]:
     from djl_trtllm.model import checkpoint, engine_layouts, partitioned, sizes
     from djl_trtllm.model.families import FAMILIES
     from djl_trtllm.options import sources
-    from djl_trtllm.text import template
+    from djl_trtllm.text import special_ids, template
     from djl_trtllm.text.tokenizer import Tokenizer
     from tests.support import raw_checkpoints
     from tests.support.loop import tokenizer_files
 
     logging.disable(logging.CRITICAL)
-    scratch = tempfile.TemporaryDirectory()
+    scratch = tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
     atexit.register(scratch.cleanup)
     home = Path(scratch.name, "model")
     (home / "engine").mkdir(parents=True)
@@ -64,12 +66,17 @@ def prepared() -> Callable[[bytes], None]:
     options = sources.read({}, {})
     model = CompiledModel(path=home, origin="the model", why="", runtime="openvino")
 
+    backend = tokenizers.Tokenizer.from_file(str(home / "tokenizer.json"))
+
     def tokens() -> None:
-        found = Tokenizer.load(home)
-        if found.chat_template is not None:
-            template.ChatTemplate(found.chat_template, found.special_tokens)
-        found.longest_token_bytes  # noqa: B018
-        found.min_tokens(10**6)
+        facts = special_ids.read(home, backend)
+        if facts.chat_template is not None:
+            template.ChatTemplate(facts.chat_template, facts.special_tokens)
+
+    def tokenizer() -> None:
+        Tokenizer.load(home).min_tokens(10**6)
+        with suppress(ValueError):  # so its caller is told
+            guide_vocabulary.read(home, (0,), 400)
 
     def weights() -> None:
         found = checkpoint.read(home, "the model")
@@ -95,6 +102,7 @@ def prepared() -> Callable[[bytes], None]:
         "model.safetensors.index.json": weights,
         "text.json": lambda: read_facts(home),
         "generation_config.json": lambda: read_facts(home),
+        "tokenizer.json": tokenizer,
     }
 
     def _each(*calls: Callable[[], object]) -> None:
@@ -117,11 +125,9 @@ def prepared() -> Callable[[bytes], None]:
         try:
             if name in readers:
                 _refused(readers[name])
-            if "engine" not in name:
+            if "engine" not in name and "safetensors" not in name and name != "manifest.json":
                 _refused(tokens)
                 end_ids(model)
-                with suppress(ValueError):  # so its caller is told
-                    guide_vocabulary.read(home, (0,), 400)
         finally:
             if name in good:
                 file.write_bytes(good[name])

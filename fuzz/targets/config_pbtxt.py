@@ -23,7 +23,7 @@ def prepared() -> Callable[[bytes], None]:
     from djl_trtllm.options import sources
 
     logging.disable(logging.CRITICAL)
-    scratch = tempfile.TemporaryDirectory()
+    scratch = tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
     atexit.register(scratch.cleanup)
     file = Path(scratch.name, triton_config.NAME)
 
