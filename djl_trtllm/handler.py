@@ -13,7 +13,7 @@ import gc
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from djl_python.inputs import Input
@@ -38,7 +38,7 @@ def handle(inputs: Input) -> Output | None:
 
 def _load(inputs: Input) -> Output | None:
     global _part
-    logs.configure()
+    logs.configure(_log_settings(inputs.get_properties()))
     if ranks.place(os.environ)[1] > 1:
         from djl_trtllm.ranks import ending
 
@@ -63,6 +63,14 @@ def _load(inputs: Input) -> Output | None:
     return None
 
 
+def _log_settings(properties: Mapping[str, object]) -> logs.Settings:
+    from djl_trtllm.options import sources
+
+    rank, _ = ranks.place(os.environ)
+    as_json = sources.early(properties, os.environ, "log_format") == "json"
+    return logs.Settings(json=as_json, rank=rank, secrets=(os.environ, properties))
+
+
 def _failed(status: int, answer: str, reason: str) -> Output:
     """Answer a failed load. Ranks end by themselves after it: DJL may have heard of none, or of one alone."""
     rank, size = ranks.place(os.environ)
@@ -70,7 +78,7 @@ def _failed(status: int, answer: str, reason: str) -> Output:
         from djl_trtllm.ranks import ending
 
         ending.end(rank, reason)
-    return Output(code=status, message=answer)
+    return Output(code=status, message=logs.hide(answer))
 
 
 def _mind_the_end(loaded: Service | Following) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 HIDDEN = "(hidden)"
+_SHORTEST = 8
 _NAME = re.compile(
     r"(?<!per_)token(?!izer|s)|secret|passw|credential|api_?key|access_?key|private_?key|signature", re.I
 )
@@ -28,3 +30,25 @@ def clean(text: str) -> str:
     if "://" in text:
         text = _QUERY.sub(rf"\1{HIDDEN}", text)
     return _KEYS.sub(HIDDEN, _ASSIGNED.sub(rf"\1{HIDDEN}", text))
+
+
+class Redaction:
+    """Hides the very values that stand under the name of a credential, in the environment or among the options.
+
+    Shorter ones than eight characters are left: they are words as well, and no credentials that hold.
+    """
+
+    def __init__(self, *named: Mapping[str, object]) -> None:
+        values = {
+            text
+            for values in named
+            for name, value in values.items()
+            if _NAME.search(name) and isinstance(value, str) and len(text := value.strip()) >= _SHORTEST
+        }
+        # The longest first: one may be the beginning of another.
+        ordered = sorted(values, key=lambda text: (-len(text), text))
+        self._found = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+
+    def hide(self, text: str) -> str:
+        """Return a text without those values."""
+        return text if self._found is None else self._found.sub(HIDDEN, text)

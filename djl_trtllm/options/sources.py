@@ -16,7 +16,7 @@ from djl_trtllm.options import checks
 from djl_trtllm.options.djl import is_djl_property
 from djl_trtllm.options.nearest import nearest, shown
 from djl_trtllm.options.secrets import clean
-from djl_trtllm.options.table import ALIASES, SPECS, Options
+from djl_trtllm.options.table import ALIASES, DEFAULTS, SPECS, Options
 
 FILE = "serving.properties"
 _PREFIX = "OPTION_"
@@ -80,6 +80,17 @@ def read(
     if problems:
         raise OptionsError(*problems)
     return options
+
+
+def early(properties: Mapping[str, object], environ: Mapping[str, str], name: str) -> object:
+    """Return the value of one option before the others are read; its default where it is wrong, which `read` says."""
+    for given in _all_given(properties, environ):
+        if given.name == name:
+            try:
+                return SPECS[name].kind.parse(given.text)
+            except (ValueError, OverflowError):
+                break
+    return DEFAULTS[name]
 
 
 def _all_given(properties: Mapping[str, object], environ: Mapping[str, str]) -> Iterator[_Given]:

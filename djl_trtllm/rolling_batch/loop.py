@@ -111,7 +111,8 @@ class RollingBatch:
         if step.reset or expected != len(self._slots):
             self.reset()
             self._slots = [self._lost() for _ in range(expected)]
-        fresh = [(Slot(next(self._ids)), arrival) for arrival in step.arrivals]
+        origin = self._requests.origin
+        fresh = [(Slot(next(self._ids), origin(arrival.headers)), arrival) for arrival in step.arrivals]
         self._slots += [slot for slot, _ in fresh]
         return fresh
 

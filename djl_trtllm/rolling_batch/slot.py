@@ -12,6 +12,7 @@ from djl_trtllm.formats.base import Ending, Piece, Response
 from djl_trtllm.formats.errors import error_body
 from djl_trtllm.rolling_batch.defects import as_request_error
 from djl_trtllm.rolling_batch.live_sequence import LiveSequence
+from djl_trtllm.telemetry.origin import NOWHERE, Origin
 from djl_trtllm.telemetry.requests import RequestSummary
 
 
@@ -51,14 +52,16 @@ class Slot:
         "flowing",
         "gone",
         "id",
+        "origin",
         "over",
         "reason",
         "sequences",
         "void",
     )
 
-    def __init__(self, slot_id: int) -> None:
+    def __init__(self, slot_id: int, origin: Origin = NOWHERE) -> None:
         self.id = slot_id
+        self.origin = origin
         self.void = False
         self.arrived = self.first_reply = time.monotonic()
         self.reason: FinishReason | None = None
@@ -92,6 +95,7 @@ class Slot:
                 prompt_tokens += len(prompt.ids)
             generated_tokens += sequence.tokens
             recoveries += sequence.recoveries
+        now = time.monotonic()
         return RequestSummary(
             id=self.id,
             reason=self.reason.value if self.reason else "",
@@ -99,8 +103,11 @@ class Slot:
             prompt_tokens=prompt_tokens,
             generated_tokens=generated_tokens,
             first_reply_seconds=self.first_reply - self.arrived,
-            total_seconds=time.monotonic() - self.arrived,
+            total_seconds=now - self.arrived,
             recoveries=recoveries,
+            request_id=self.origin.request_id,
+            traceparent=self.origin.traceparent,
+            ended=now,
         )
 
     def release(self) -> None:

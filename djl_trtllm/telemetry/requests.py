@@ -5,23 +5,31 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+import msgspec
+
+from djl_trtllm.telemetry import origin
+from djl_trtllm.telemetry.told import Encode, Told
 
 log = logging.getLogger(__name__)
 
 SECONDS = 1.0
-"""A line waits at most so long for others."""
+"""A request waits at most so long for others."""
 
 MOST = 64
-"""Requests of one line."""
+"""Requests that are written at once."""
 
 
 @dataclass(slots=True)
 class RequestSummary:
     """One ended request. Times are seconds since its arrival; `status` is what the client's error says, or 200.
 
-    `recoveries` counts how often decoding its text had to start afresh, as after odd runs of bytes.
+    `recoveries` counts how often decoding its text had to start afresh, as after odd runs of bytes. `request_id` is
+    what DJL or the client calls it, `traceparent` its place in a trace, where those are known; `ended` is on the clock
+    of `time.monotonic`. `queue_seconds` is how long it took until its sequences were ready for the engine, 0 where they
+    never were. `code` is the stable code of the error that it ended with, also after some text; empty where none.
     """
 
     id: int
@@ -32,18 +40,25 @@ class RequestSummary:
     first_reply_seconds: float
     total_seconds: float
     recoveries: int = 0
+    request_id: str = ""
+    traceparent: str = ""
+    ended: float = 0.0
+    queue_seconds: float = 0.0
+    code: str = ""
 
 
 class RequestLog:
-    """Writes of requests that ended, where `enabled` (option log_requests=sizes); counts them anyway.
+    """Writes a line of every request that ended, where `enabled` (option log_requests=sizes); counts them anyway.
 
-    A line costs as much as seven tokens, so under load there is one a second, or one for `MOST` requests, and not one
-    a step. `waiting` are those not written yet: `pass_on` is to be called while there are any, in every step.
+    A record costs as much as seven tokens, so under load one is written a second, or for `MOST` requests, and not one a
+    step; it has a line for each request. `waiting` are those not written yet: `pass_on` is to be called while there are
+    any, in every step. `origin` reads what the lines say of where a request comes from.
     """
 
-    def __init__(self, enabled: bool) -> None:
+    def __init__(self, enabled: bool, read: origin.Read | None = None) -> None:
         self._enabled = enabled and log.isEnabledFor(logging.INFO)
         self._written = -math.inf
+        self.origin: origin.Read = read or (origin.identified if self._enabled else origin.unread)
         self.waiting: list[RequestSummary] = []
         self.count = 0
 
@@ -57,14 +72,68 @@ class RequestLog:
         """Write what waits if it is time, and in any case where nothing runs: there may be no next step then."""
         now = time.monotonic()
         if self.waiting and (idle or len(self.waiting) >= MOST or now - self._written >= SECONDS):
-            log.info("ended: %s", "; ".join(map(_line, self.waiting)))
+            for at in range(0, len(self.waiting), MOST):
+                log.info(Ended(self.waiting[at : at + MOST], now))
             self._written = now
             self.waiting = []
 
 
+class Ended(Told):
+    """The message about requests that ended. `now` is when it was made, on the clock of `time.monotonic`."""
+
+    __slots__ = ("_now", "_requests")
+    searched = False
+
+    def __init__(self, requests: Sequence[RequestSummary], now: float) -> None:
+        self._requests = requests
+        self._now = now
+
+    def lines(self) -> Sequence[str]:
+        """Return a line for each request."""
+        return [_line(request) for request in self._requests]
+
+    def objects(self, encode: Encode) -> Iterator[str]:
+        """Yield a JSON line for each request, at the time when it ended."""
+        for request in self._requests:
+            yield encode("request ended", _fields(request), max(self._now - request.ended, 0.0))
+
+
+class _Fields(msgspec.Struct, omit_defaults=True, gc=False):
+    request: int
+    reason: str
+    status: int
+    prompt_tokens: int
+    generated_tokens: int
+    first_reply_seconds: float
+    total_seconds: float
+    queue_seconds: float = 0.0
+    code: str = ""
+    request_id: str = ""
+    trace_id: str = ""
+    decode_recoveries: int = 0
+
+
+def _fields(request: RequestSummary) -> _Fields:
+    return _Fields(
+        request.id,
+        request.reason,
+        request.status,
+        request.prompt_tokens,
+        request.generated_tokens,
+        round(request.first_reply_seconds, 6),
+        round(request.total_seconds, 6),
+        round(request.queue_seconds, 6),
+        request.code,
+        request.request_id,
+        request.traceparent[3:35],
+        request.recoveries,
+    )
+
+
 def _line(request: RequestSummary) -> str:
+    named = request.request_id
     return (
-        f"request {request.id} {request.reason} status {request.status} "
+        f"request {request.id} {f'({named}) ' if named else ''}{request.reason} status {request.status} "
         f"{request.prompt_tokens}+{request.generated_tokens} tokens "
         f"first reply {request.first_reply_seconds:.3f} s total {request.total_seconds:.3f} s"
         + (f" decoding recovered {request.recoveries} times" if request.recoveries else "")

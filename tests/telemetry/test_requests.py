@@ -1,11 +1,14 @@
 """The request log: sizes and times, in few lines."""
 
+import json
 import logging
 from dataclasses import replace
 
 import pytest
 
+from djl_trtllm.options.secrets import Redaction
 from djl_trtllm.telemetry import requests
+from djl_trtllm.telemetry.lines import JsonLines
 from djl_trtllm.telemetry.requests import RequestLog, RequestSummary
 
 ENDED = RequestSummary(7, "length", 200, 5, 12, 0.25, 1.5)
@@ -28,7 +31,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-def test_one_line_for_all_that_ended_in_a_step(enabled, caplog):
+def test_a_line_for_each_that_ended_in_a_step_and_one_record_for_all(enabled, caplog):
     with caplog.at_level(logging.INFO, "djl_trtllm"):
         log = RequestLog(enabled)
         log.ended([ENDED, ENDED])
@@ -36,7 +39,7 @@ def test_one_line_for_all_that_ended_in_a_step(enabled, caplog):
         log.ended([])
         log.pass_on(idle=True)
     assert log.count == 2
-    assert caplog.messages == ([f"ended: {LINE}; {LINE}"] if enabled else [])
+    assert caplog.messages == ([f"{LINE}\n{LINE}"] if enabled else [])
     assert log.waiting == []
 
 
@@ -48,14 +51,14 @@ def test_odd_byte_runs_are_told(caplog):
     assert caplog.messages[0].endswith("total 1.500 s decoding recovered 2 times")
 
 
-def test_under_load_there_is_a_line_a_second(caplog, clock):
+def test_under_load_there_is_a_record_a_second(caplog, clock):
     with caplog.at_level(logging.INFO, "djl_trtllm"):
         log = RequestLog(True)
         for _ in range(4):
             log.ended([ENDED])
             log.pass_on(idle=False)
             clock.now += 0.4
-    assert caplog.messages == [f"ended: {LINE}", f"ended: {LINE}; {LINE}; {LINE}"]
+    assert caplog.messages == [LINE, f"{LINE}\n{LINE}\n{LINE}"]
 
 
 def test_what_waits_is_written_when_nothing_runs_any_more_or_it_is_much(caplog, clock):
@@ -68,3 +71,45 @@ def test_what_waits_is_written_when_nothing_runs_any_more_or_it_is_much(caplog, 
         log.ended([ENDED] * requests.MOST)
         log.pass_on(idle=False)
     assert [message.count("request 7") for message in caplog.messages] == [1, 1, requests.MOST]
+
+
+def test_djls_id_stands_beside_ours(caplog):
+    with caplog.at_level(logging.INFO, "djl_trtllm"):
+        log = RequestLog(True)
+        log.ended([replace(ENDED, request_id="0c9d-1")])
+        log.pass_on(idle=True)
+    assert caplog.messages == [LINE.replace("request 7 ", "request 7 (0c9d-1) ")]
+
+
+def test_as_json_a_request_is_an_object_with_its_numbers_at_the_time_when_it_ended():
+    lines = JsonLines(Redaction())
+    given = replace(ENDED, request_id="0c9d-1", traceparent=f"00-{'a' * 32}-{'b' * 16}-01", ended=98.5)
+    record = logging.makeLogRecord(
+        {"name": "n", "levelname": "INFO", "msg": requests.Ended([given, ENDED], 100.0), "created": 3661.25}
+    )
+    first, second = map(json.loads, lines.format(record).splitlines())
+    assert first == {
+        "time": "1970-01-01T01:00:59.750Z",
+        "level": "INFO",
+        "logger": "n",
+        "message": "request ended",
+        "fields": {
+            "request": 7,
+            "reason": "length",
+            "status": 200,
+            "prompt_tokens": 5,
+            "generated_tokens": 12,
+            "first_reply_seconds": 0.25,
+            "total_seconds": 1.5,
+            "request_id": "0c9d-1",
+            "trace_id": "a" * 32,
+        },
+    }
+    assert second["fields"].keys() == first["fields"].keys() - {"request_id", "trace_id"}
+
+
+def test_ids_are_read_only_where_something_shows_them(caplog):
+    headers = {"requestId": "0c9d-1"}
+    with caplog.at_level(logging.INFO, "djl_trtllm"):
+        assert RequestLog(True).origin(headers).request_id == "0c9d-1"
+        assert RequestLog(False).origin(headers).request_id == ""
