@@ -7,6 +7,7 @@ outside the measured time, as a running engine does from its own process.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -92,6 +93,13 @@ class PreparedEngine:
 
     def stats(self) -> EngineStats:
         return EngineStats()
+
+    @property
+    def progress(self) -> float:
+        return time.monotonic()
+
+    def halt(self) -> None:
+        raise AssertionError("nothing hangs in the bench")
 
     def close(self) -> None:
         self.running = []

@@ -22,7 +22,7 @@ from djl_python.outputs import Output
 from djl_trtllm import ranks
 from djl_trtllm.errors import DjlTrtllmError, EngineRestarting, InternalError
 from djl_trtllm.rolling_batch.wire import Wire
-from djl_trtllm.telemetry import logs
+from djl_trtllm.telemetry import logs, stall
 
 if TYPE_CHECKING:
     from djl_trtllm.ranks.replies import Given
@@ -116,8 +116,7 @@ class Server:
             return None
         service, wire = self._service, self._wire
         if service.lost:
-            log.error("the engine is gone for good; ending this worker so that it is replaced")
-            os._exit(1)
+            stall.end(service.lost)
         try:
             if wire.is_step(inputs):
                 return wire.write(service.step(wire.read(inputs, service.active)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from djl_python.inputs import Input
 from djl_python.outputs import Output
@@ -32,8 +34,8 @@ class FakeService(service.Service):
         return self._rig.loop.active
 
     @property
-    def lost(self) -> bool:
-        return self._rig.loop.over
+    def lost(self) -> str:
+        return "it failed 5 times in a row" if self._rig.loop.over else ""
 
     def step(self, step):
         if self.broken:
@@ -138,7 +140,7 @@ def test_a_lost_engine_ends_the_worker_inside_a_call(fresh, monkeypatch):
     def leave(status):
         raise Ended(status)
 
-    monkeypatch.setattr(handler.os, "_exit", leave)
+    monkeypatch.setattr(os, "_exit", leave)
     with rig() as made:
         loaded(monkeypatch, made)
         java = JavaSide(handler.handle)

@@ -87,6 +87,22 @@ class Engine(Protocol):
         """Return a recent snapshot of the load; it may be a second old."""
         ...
 
+    @property
+    def progress(self) -> float:
+        """When it was last heard to work, of the monotonic clock: a token, an ending, a step that computed something.
+
+        May lie in the future while it is known to be quiet for good reason. Takes no lock, so that a hung engine can be
+        asked.
+        """
+        ...
+
+    def halt(self) -> None:
+        """Take note that it hangs: processes of its own write their stacks to the log and are killed.
+
+        Called once, before `close`, without any lock, and takes at most a second. What is in flight is told nothing.
+        """
+        ...
+
     def close(self) -> None:
         """Stop and free everything. Sequences in flight end `CANCELLED`. A second call does nothing."""
         ...

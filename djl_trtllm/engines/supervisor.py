@@ -23,34 +23,17 @@ from djl_trtllm.core import (
     TokenChunk,
 )
 from djl_trtllm.engines.base import Engine, EngineClosedError
+from djl_trtllm.engines.relay import Relay
 from djl_trtllm.errors import Busy, DjlTrtllmError, EngineRestarting, RankError
 
 logger = logging.getLogger(__name__)
 
 
-class _Relay:
-    """The inner engine's inbox: passes chunks on, tells of the death, remembers whether anything was finished.
+CLOSING = 30.0
+"""Seconds that an engine may take to close, before it is left behind. A thread of its own waits on for it."""
 
-    It takes no lock, because the inner engine may call it while it holds its own.
-    """
-
-    def __init__(self, inbox: Inbox, deaths: queue.SimpleQueue[_Relay | None]) -> None:
-        self._put: Callable[[Sequence[TokenChunk]], None] = inbox.put
-        self._deaths = deaths
-        self.broken = False
-        self.useful = False
-
-    def put(self, chunks: Sequence[TokenChunk]) -> None:
-        if not self.useful:
-            self.useful = any(c.finish in (FinishReason.EOS, FinishReason.LENGTH) for c in chunks)
-        self._put(chunks)
-
-    def mute(self) -> None:
-        self._put = _nobody
-
-    def dead(self, error: DjlTrtllmError) -> None:  # noqa: ARG002
-        self.broken = True
-        self._deaths.put(self)
+LOCKED = 1.0
+"""Seconds to wait for a lock that a thread which hangs in an engine may hold for ever."""
 
 
 class Supervisor:
@@ -61,7 +44,9 @@ class Supervisor:
     engine had finished a request; after `max_failures` of them in a row the engine is given up: those who wait
     get `EngineRestarting`, then `inbox.dead` is called. The first attempt follows at once, later ones after
     `delay` seconds, doubled each time up to `max_delay`. Where a rank is lost nothing can be reopened: a `RankError`
-    from reopening, and `abandon`, give the engine up at once.
+    from reopening, and `abandon`, give the engine up at once. So does an opening that takes longer than `opening`
+    seconds, where somebody looks (`progress`, `replace`). `reopened` counts the engines after the first,
+    `stalls` those that were let go of because they hung.
     """
 
     def __init__(
@@ -72,22 +57,29 @@ class Supervisor:
         delay: float = 0.5,
         max_delay: float = 30.0,
         max_held: int = 1000,
+        opening: float = 240.0,
     ) -> None:
         self._make = make
         self._max_failures = max_failures
         self._delay = delay
         self._max_delay = max_delay
         self._max_held = max_held
-        self._deaths: queue.SimpleQueue[_Relay | None] = queue.SimpleQueue()
+        self._deaths: queue.SimpleQueue[Relay | None] = queue.SimpleQueue()
         self._lock = threading.Lock()  # Always taken before an inner engine's own.
         self._held: dict[int, EngineRequest] = {}
         self._inbox: Inbox | None = None
         self._engine: Engine | None = None
         self._opening: Engine | None = None
-        self._relay: _Relay | None = None
+        self._relay: Relay | None = None
         self._limits: Limits | None = None
         self._features = Features()
         self._given_up = False
+        self._allowed = opening
+        self._since: float | None = None
+        self.reopened = 0
+        self.stalls = 0
+        self.lost = ""
+        """Why the engine was given up; empty while it was not."""
         self._closed = threading.Event()
         self._keeper: threading.Thread | None = None
 
@@ -152,7 +144,7 @@ class Supervisor:
             held = [i for i in dict.fromkeys(ids) if self._held.pop(i, None) is not None]
             if held:
                 inbox.put([TokenChunk(i, finish=FinishReason.CANCELLED) for i in held])
-            if self._engine is not None:
+            if self._engine is not None and not self._broken():
                 self._engine.cancel(ids)
 
     def stats(self) -> EngineStats:
@@ -162,6 +154,41 @@ class Supervisor:
             if self._engine is not None and not self._broken():
                 return self._engine.stats()
             return EngineStats(waiting=len(self._held))
+
+    @property
+    def progress(self) -> float:
+        """When the engine last worked, of the monotonic clock; one that is being opened in time does."""
+        engine, since = self._engine, self._since
+        if engine is not None and not self._broken():
+            return engine.progress
+        now = time.monotonic()
+        return now if since is None or now - since < self._allowed else since
+
+    def replace(self, why: str) -> None:
+        """Let go of an engine that hangs, whatever it is doing, and open another one in the keeper's thread.
+
+        What is in flight gets no ending and no more chunks: that is the caller's. The engine is given up where one is
+        being opened already, or where a thread hangs inside it with our lock. Waits for nothing longer than a second.
+        """
+        inbox, relay = self._inbox, self._relay
+        if inbox is None or self._closed.is_set():
+            return
+        if not self._lock.acquire(timeout=LOCKED):
+            self._give_up(inbox, f"{why} It holds up whoever calls it.")
+            return
+        try:
+            opened = self._engine is not None and relay is not None and not relay.broken
+            if relay is not None and opened:
+                relay.hangs()
+                self.stalls += 1
+        finally:
+            self._lock.release()
+        if not opened:
+            self._give_up(inbox, f"{why} It was being reopened.")
+
+    def halt(self) -> None:
+        """Take the engine for hung, as somebody who supervises this one might."""
+        self.replace("The engine was halted.")
 
     def abandon(self, error: DjlTrtllmError) -> None:
         """Give the engine up, whatever it is doing. It is not closed: that could wait for a rank that is gone.
@@ -187,16 +214,27 @@ class Supervisor:
         self._deaths.put(None)
         for inner in (opening, engine):
             if inner is not None:
-                inner.close()
+                _close(inner)
         if self._keeper is not None and self._keeper is not threading.current_thread():
             self._keeper.join(5)
 
     def _keep(self, inbox: Inbox) -> None:
         """Replace engines as they die. The keeper's thread."""
+        try:
+            self._replace_all(inbox)
+        except BaseException as error:
+            logger.exception("The thread that reopens the engine failed.")
+            self._give_up(inbox, f"The thread that reopens it ended with {type(error).__name__}.")
+
+    def _replace_all(self, inbox: Inbox) -> None:
         failures = 0
         while (relay := self._deaths.get()) is not None and not self._closed.is_set():
+            if relay.replaced or self._given_up:
+                continue
+            relay.replaced = True
+            self._since = time.monotonic()
             failures = 1 if relay.useful else failures + 1
-            self._close_broken()
+            self._close_broken(relay)
             while failures < self._max_failures and not self._reopen(inbox, failures):
                 if self._closed.is_set() or self._given_up:
                     return
@@ -220,11 +258,13 @@ class Supervisor:
             if not self._closed.is_set():
                 logger.error("The engine could not be reopened: %s", error)
             return False
+        self._since = None
+        self.reopened += 1
         logger.warning("The engine was reopened in %.1f s.", time.monotonic() - started)
         return True
 
     def _open_next(self, inbox: Inbox) -> None:
-        engine, relay = self._make(), _Relay(inbox, self._deaths)
+        engine, relay = self._make(), Relay(inbox, self._deaths)
         with self._lock:
             if self._closed.is_set():
                 raise EngineClosedError("The engine was closed while it was being opened.")
@@ -244,17 +284,25 @@ class Supervisor:
             if held:
                 engine.submit(held)
 
-    def _close_broken(self) -> None:
+    def _close_broken(self, relay: Relay) -> None:
         with self._lock:
             engine, self._engine = self._engine, None
-        if engine is not None:
-            engine.close()
+        if engine is None:
+            return
+        if relay.hung:
+            try:
+                engine.halt()
+            except Exception:
+                logger.exception("The hung engine could not be halted.")
+        _close(engine)
 
     def _give_up(self, inbox: Inbox, why: str) -> None:
-        with self._lock:
+        locked = self._lock.acquire(timeout=LOCKED)
+        try:
             if self._given_up:
                 return
             self._given_up = True
+            self.lost = why
             self._engine = None
             if self._relay is not None:
                 self._relay.mute()
@@ -262,6 +310,9 @@ class Supervisor:
             self._held.clear()
             if held:
                 inbox.put([TokenChunk(i, error=_gone()) for i in held])
+        finally:
+            if locked:
+                self._lock.release()
         logger.critical("The engine is given up. %s", why)
         inbox.dead(_gone())
 
@@ -274,8 +325,21 @@ class Supervisor:
         return self._inbox
 
 
-def _nobody(chunks: Sequence[TokenChunk]) -> None:
-    """Take the chunks of an engine that was given up."""
+def _close(engine: Engine) -> None:
+    """Close an engine that may hang, for at most `CLOSING` seconds; what it raises is only logged."""
+
+    def close() -> None:
+        try:
+            engine.close()
+        except Exception:
+            logger.exception("The engine did not close cleanly.")
+
+    # It keeps the engine alive: the destructor of one that hangs could hang too, with the interpreter's lock held.
+    thread = threading.Thread(target=close, name="engine-close", daemon=True)
+    thread.start()
+    thread.join(CLOSING)
+    if thread.is_alive():
+        logger.error("The engine did not close within %.0f s and is left behind.", CLOSING)
 
 
 def _gone() -> EngineRestarting:

@@ -55,6 +55,7 @@ WARN_OR_REJECT = choice("warn", "reject")
 TOKENS = integer(1, 10_000_000)
 COUNT = integer(1, 100_000)
 SECONDS = integer(1, 1_000_000)
+SECONDS_OR_NEVER = integer(0, 1_000_000)
 
 SMOOTHQUANT = ("quantize", ("smoothquant",))
 AWQ = ("quantize", ("awq",))
@@ -182,7 +183,8 @@ class Options:
         env="MODEL_LOADING_TIMEOUT")
     rank_timeout: int = opt(0, SECONDS, "Seconds that ranks wait for each other.",
         default="model_loading_timeout - 30")
-    stall_timeout: int = opt(60, SECONDS, "Seconds without progress, requests running, that are a failure.")
+    stall_timeout: int = opt(60, SECONDS_OR_NEVER,
+        "Seconds without progress, requests running, after which the engine is reopened; 0 for never.")
     log_requests: str = opt("sizes", LOG_REQUESTS, "Log ids, sizes and times of requests; never text.")
     log_format: str = opt("text", choice("text", "json"), "How log lines are written.")
     metrics_port: int | None = opt(None, optional(integer(1, 65535)), "Port for Prometheus.")

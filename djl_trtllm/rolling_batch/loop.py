@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from djl_trtllm.engines.base import Engine
-from djl_trtllm.errors import DjlTrtllmError, InternalError
+from djl_trtllm.errors import DjlTrtllmError, EngineRestarting, InternalError
 from djl_trtllm.rolling_batch.admit import Admission, Arrival
 from djl_trtllm.rolling_batch.defects import as_request_error
 from djl_trtllm.rolling_batch.entrance import Entrance
@@ -22,6 +22,7 @@ from djl_trtllm.rolling_batch.inbox import QueueInbox
 from djl_trtllm.rolling_batch.live_sequence import LiveSequence
 from djl_trtllm.rolling_batch.slot import Replies, Reply, Slot
 from djl_trtllm.telemetry.requests import RequestLog
+from djl_trtllm.telemetry.stall import StallWatch
 
 log = logging.getLogger(__name__)
 
@@ -56,12 +57,17 @@ class RollingBatch:
         item_chars: int,
         requests: RequestLog,
         queue_max_tokens: int | None = None,
+        watch: StallWatch | None = None,
     ) -> None:
+        """`watch` tells when the engine hangs, and has it replaced."""
         self._engine = engine
         self._inbox = inbox
         self._admission = admission
         self._item_chars = item_chars
         self._requests = requests
+        self._watch = watch
+        self.beats = 0
+        """Goes up by one at the beginning and at the end of each step."""
         self._ids = itertools.count(1)
         self._slots: list[Slot] = []
         self.over = False
@@ -78,10 +84,14 @@ class RollingBatch:
 
     def step(self, step: Step) -> Replies:
         """Receive, admit, step, emit. Returns exactly `step.size` replies and never raises on a request's fault."""
-        arrivals = self._receive(step)
-        self._admit(arrivals)
-        self._advance()
-        return self._emit()
+        self.beats += 1
+        try:
+            arrivals = self._receive(step)
+            self._admit(arrivals)
+            self._advance()
+            return self._emit()
+        finally:
+            self.beats += 1
 
     def reset(self) -> None:
         """Forget every request: DJL has had, or will never take, an answer to each."""
@@ -111,8 +121,7 @@ class RollingBatch:
         if step.reset or expected != len(self._slots):
             self.reset()
             self._slots = [self._lost() for _ in range(expected)]
-        origin = self._requests.origin
-        fresh = [(Slot(next(self._ids), origin(arrival.headers)), arrival) for arrival in step.arrivals]
+        fresh = [(Slot(next(self._ids)), arrival) for arrival in step.arrivals]
         self._slots += [slot for slot, _ in fresh]
         return fresh
 
@@ -154,8 +163,30 @@ class RollingBatch:
                     self._settle(sequence, stopped)
         if stopped:
             self._engine.cancel(stopped)
+        if self._watch is not None:
+            hung = self._watch.look(news, self._runs)
+            if hung is not None:
+                self._replace(self._watch, hung)
         if self._inbox.death is not None:
             self._bury(self._inbox.death)
+
+    def _runs(self) -> bool:
+        """Whether the engine has anything to run."""
+        return any(isinstance(sequence, LiveSequence) for sequence in list(self._live.values()))
+
+    def _replace(self, watch: StallWatch, why: str) -> None:
+        """Have a hung engine replaced, and tell everybody whose sequences are in it."""
+        # First, so that what is submitted from now on waits for the next engine.
+        watch.replace(why)
+        lost = [sequence for sequence in list(self._live.values()) if isinstance(sequence, LiveSequence)]
+        for sequence in lost:
+            self._live.pop(sequence.id, None)
+            if not sequence.owner.over:
+                sequence.owner.fail(
+                    EngineRestarting("The engine hung while this request was running; send it again.")
+                )
+        if self._inbox.death is None:
+            self._engine.cancel([sequence.id for sequence in lost])
 
     def _settle(self, ended: LiveSequence | Slot, stopped: list[int]) -> None:
         """Look whether a request is over now; what else of it runs is to be stopped."""

@@ -15,6 +15,7 @@ from djl_trtllm.rolling_batch.loop import RollingBatch
 from djl_trtllm.schemas.defaults import Defaults
 from djl_trtllm.schemas.schemas import Schemas
 from djl_trtllm.telemetry.requests import RequestLog
+from djl_trtllm.telemetry.stall import StallWatch, Watched
 from djl_trtllm.text.template import ChatTemplate
 from djl_trtllm.text.tokenizer import Tokenizer
 
@@ -32,11 +33,12 @@ def assemble(
     tokenizer: Tokenizer,
     item_chars: int,
     formatter: CustomFormatter | None = None,
+    watched: Watched | None = None,
 ) -> RollingBatch:
     """Return the loop around an engine that was opened with `inbox`.
 
-    `item_chars` is what one item on DJL's wire can carry, in characters. Raises `ArtifactError` where the model's
-    chat template is broken.
+    `item_chars` is what one item on DJL's wire can carry, in characters. `watched` is the engine where it can be
+    replaced when it hangs. Raises `ArtifactError` where the model's chat template is broken.
     """
     source = tokenizer.chat_template
     template = ChatTemplate(source, tokenizer.special_tokens) if source is not None else None
@@ -44,4 +46,5 @@ def assemble(
     writers = Writers(tokenizer.special_ids, tokenizer.token_text, tokenizer.token_bytes, formatter)
     admission = Admission(schemas.parse, writers.make, tokenizer, engine.limits, options.on_long_input)
     requests = RequestLog(options.log_requests != "off")
-    return RollingBatch(engine, inbox, admission, item_chars, requests, options.queue_max_tokens)
+    watch = StallWatch(options.stall_timeout, watched) if watched is not None else None
+    return RollingBatch(engine, inbox, admission, item_chars, requests, options.queue_max_tokens, watch)

@@ -30,7 +30,7 @@ from djl_trtllm.service.artifact import Artifact
 from djl_trtllm.service.assembly import assemble, formatter_of
 from djl_trtllm.service.budget import Budget
 from djl_trtllm.service.following import Following
-from djl_trtllm.service.report import lines
+from djl_trtllm.service.report import Block
 from djl_trtllm.service.served import Service
 from djl_trtllm.telemetry import logs
 from djl_trtllm.text.tokenizer import Tokenizer
@@ -174,12 +174,11 @@ class _Loading:
                 explain.notes(self._options, self._runtime.name),
                 seconds,
             )
-            block = lines(told)
+            block = Block(told)
         except Exception as error:  # a model that is loaded is served, whatever can be said of it
             log.info("ready after %.1f s; there is no report: %s", seconds, logs.describe(error))
             return
-        for line in block:
-            log.info("%s", line)
+        log.info(block)
 
     def _retries(self) -> bool:
         named = ("retry_threshold", "option.retry_threshold")
@@ -218,11 +217,13 @@ class _Loading:
             progress.stage("opening the engine")
             tokenizer = Tokenizer.load(model.text_path)
             inbox = QueueInbox()
-            engine = Supervisor(self._maker(model))
+            engine = Supervisor(self._maker(model), opening=options.model_loading_timeout)
             try:
                 try:
                     engine.open(inbox)
-                    loop = assemble(options, engine, inbox, tokenizer, self._item_chars, self._formatter)
+                    loop = assemble(
+                        options, engine, inbox, tokenizer, self._item_chars, self._formatter, engine
+                    )
                 finally:
                     # A damaged file explains whatever the engine said of it, so its verdict comes first.
                     if verdict is not None:

@@ -13,6 +13,7 @@ from djl_trtllm.rolling_batch.admit import Arrival
 from djl_trtllm.rolling_batch.loop import RollingBatch, Step
 from djl_trtllm.rolling_batch.slot import Replies
 from djl_trtllm.rolling_batch.whole import Answer, answer
+from djl_trtllm.telemetry.stall import Watchdog
 from djl_trtllm.text.tokenizer import Tokenizer
 
 
@@ -32,6 +33,7 @@ class Service:
         self.tokenizer = tokenizer
         self._loop = loop
         self._engine = engine
+        self._watchdog = Watchdog(options.stall_timeout, lambda: loop.beats)
 
     @property
     def active(self) -> int:
@@ -39,9 +41,9 @@ class Service:
         return self._loop.active
 
     @property
-    def lost(self) -> bool:
-        """True once the engine is gone for good and its clients were told: the worker can only be replaced."""
-        return self._loop.over
+    def lost(self) -> str:
+        """Why the worker can only be replaced: the engine is gone for good, and its clients were told. Else empty."""
+        return (self._engine.lost or "the engine is gone for good") if self._loop.over else ""
 
     @property
     def limits(self) -> Limits:
@@ -66,5 +68,6 @@ class Service:
 
     def close(self) -> None:
         """Void what runs and end the engine."""
+        self._watchdog.close()
         self._loop.close()
         self._engine.close()

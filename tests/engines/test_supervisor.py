@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
 import pytest
 
 from djl_trtllm.core import EngineRequest, FinishReason, Inbox, SamplingParams
+from djl_trtllm.engines import supervisor
 from djl_trtllm.engines.base import EngineClosedError
 from djl_trtllm.engines.supervisor import Supervisor
 from djl_trtllm.errors import Busy, EngineRestarting, LoadError, RankError
@@ -261,4 +263,160 @@ def test_an_engine_that_opens_too_late_is_closed_again(bench: Callable[..., Benc
     gate.set()
     b.news.wait_dead()
     eventually(lambda: b.made[1]._closed, "its end")
+    assert len(b.made) == 2
+
+
+class Hanging(ToyEngine):
+    """Its `close`, and where it is asked for that its `submit`, come back only when `gate` is set."""
+
+    gate: threading.Event
+    submit_hangs = False
+
+    def submit(self, requests: Sequence[EngineRequest]) -> None:
+        if self.submit_hangs:
+            self.gate.wait(60)
+        super().submit(requests)
+
+    def close(self) -> None:
+        self.gate.wait(60)
+        super().close()
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """What hangs, hangs until the test is over."""
+    made = threading.Event()
+    yield made
+    made.set()
+
+
+def hanging_first(gate: threading.Event) -> Callable[[int], ToyEngine]:
+    def plan(n: int) -> ToyEngine:
+        if n:
+            return ToyEngine()
+        engine = Hanging()
+        engine.gate = gate
+        return engine
+
+    return plan
+
+
+def test_a_hung_engine_is_left_behind_and_replaced(
+    bench: Callable[..., Bench], gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "CLOSING", 0.1)
+    b = bench(hanging_first(gate))
+    b.engine.open(b.news)
+    b.run(b.request())
+    first = b.made[0]
+    first.pause()
+    lost, held = b.request(), b.request()
+    b.submit(lost)
+    began = time.monotonic()
+    b.engine.replace("It hangs.")
+    assert time.monotonic() - began < 0.1 + supervisor.LOCKED
+    b.submit(held)
+    b.news.wait_ended([held.id])
+    assert b.news.outcome(held) == expected_tokens(held)
+    assert first.halted
+    assert b.engine.reopened == 1
+    first.resume()
+    eventually(lambda: first.stats().running == 0, "what the hung engine still did")
+    assert b.news.chunks(lost.id) == 0, "nobody hears of it"
+    first.die()
+    b.run(b.request())
+    assert len(b.made) == 2
+    assert not b.news.deaths
+
+
+def test_an_engine_that_holds_up_its_callers_is_given_up(
+    bench: Callable[..., Bench], gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "LOCKED", 0.1)
+    monkeypatch.setattr(supervisor, "CLOSING", 0.1)
+    b = bench(hanging_first(gate))
+    b.engine.open(b.news)
+    b.made[0].submit_hangs = True  # type: ignore[attr-defined]
+    threading.Thread(target=b.submit, args=(b.request(),), daemon=True).start()
+    eventually(b.engine._lock.locked, "a caller that hangs")
+    b.engine.replace("It hangs.")
+    b.news.wait_dead()
+    assert "holds up" in b.engine.lost
+    gate.set()
+
+
+def test_an_opening_in_time_is_progress_and_a_longer_one_is_given_up(bench: Callable[..., Bench]) -> None:
+    gate = threading.Event()
+
+    def plan(n: int) -> ToyEngine:
+        if n == 0:
+            return ToyEngine()
+        engine = SlowToOpen()
+        engine.gate = gate
+        return engine
+
+    b = bench(plan, opening=0.3)
+    b.engine.open(b.news)
+    b.run(b.request())
+    b.made[0].die()
+    eventually(lambda: len(b.made) == 2, "the second engine")
+    begun = time.monotonic()
+    assert b.engine.progress >= begun - 0.3
+    eventually(lambda: time.monotonic() - b.engine.progress >= 0.3, "the end of its time")
+    waiting = b.request()
+    b.submit(waiting)
+    b.engine.replace("It hangs.")
+    b.news.wait_dead()
+    assert isinstance(b.news.error(waiting.id), EngineRestarting)
+    assert "reopened" in b.engine.lost
+    gate.set()
+
+
+def test_the_keeper_s_own_death_is_the_engine_s(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise SystemExit
+
+    b = bench()
+    b.engine.open(b.news)
+    monkeypatch.setattr(b.engine, "_reopen", fails)
+    b.made[0].die()
+    b.news.wait_dead()
+    assert "SystemExit" in b.engine.lost
+
+
+def test_an_engine_that_raises_while_it_is_closed_is_replaced_all_the_same(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails() -> None:
+        raise ZeroDivisionError
+
+    b = bench()
+    b.engine.open(b.news)
+    b.run(b.request())
+    monkeypatch.setattr(b.made[0], "close", fails)
+    monkeypatch.setattr(b.made[0], "halt", fails)
+    b.engine.replace("It hangs.")
+    b.run(b.request())
+    assert "did not close cleanly" in caplog.text
+    monkeypatch.undo()
+    b.made[0].close()
+
+
+def test_a_closed_or_unopened_supervisor_replaces_nothing(bench: Callable[..., Bench]) -> None:
+    b = bench()
+    b.engine.replace("It hangs.")
+    b.engine.open(b.news)
+    b.engine.close()
+    b.engine.replace("It hangs.")
+    assert len(b.made) == 1
+
+
+def test_a_supervisor_that_is_halted_opens_another(bench: Callable[..., Bench]) -> None:
+    b = bench()
+    b.engine.open(b.news)
+    b.run(b.request())
+    b.engine.halt()
+    b.run(b.request())
     assert len(b.made) == 2

@@ -8,6 +8,7 @@ there are any: `expected_tokens` says what a request must give. Driven by its ow
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -155,6 +156,8 @@ class ToyEngine:
     die_when: Callable[[EngineRequest], bool] = lambda request: False
     fail_open: LoadError | None = None
     steps: int = 0
+    progress: float = 0.0
+    halted: bool = False
 
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
@@ -213,6 +216,9 @@ class ToyEngine:
             self._live_inbox()
             return EngineStats(len(self._running), len(self._waiting), 0.0)
 
+    def halt(self) -> None:
+        self.halted = True
+
     @property
     def closed(self) -> bool:
         return self._closed
@@ -233,6 +239,7 @@ class ToyEngine:
             if self._dead or self._closed:
                 return
             self.steps += 1
+            self.progress = time.monotonic()
             while self._waiting and len(self._running) < self.limits.max_batch_size.value:
                 first = next(iter(self._waiting))
                 self._running[first] = self._waiting.pop(first)

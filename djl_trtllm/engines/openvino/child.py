@@ -8,6 +8,7 @@ service signals go to whole process groups; the parent decides what they mean, s
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import logging
 import os
 import signal
@@ -24,6 +25,7 @@ from djl_trtllm.engines.openvino.guides.queue import GuideQueue
 from djl_trtllm.engines.openvino.guides.repair import repaired
 from djl_trtllm.engines.openvino.link import Link
 from djl_trtllm.engines.openvino.loop import BrokenPipelineError, Loop, first_line, out_of_memory
+from djl_trtllm.engines.openvino.process import STACKS
 from djl_trtllm.engines.openvino.sampling import generation_values
 
 _PR_SET_PDEATHSIG = 1
@@ -33,6 +35,7 @@ def main() -> int:
     """Run the process; its exit code."""
     descriptor, parent = int(sys.argv[1]), int(sys.argv[2])
     tie_to_parent(parent)
+    faulthandler.register(STACKS)
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s openvino: %(message)s", level=logging.INFO)
     link = Link(socket.socket(fileno=descriptor))
     try:

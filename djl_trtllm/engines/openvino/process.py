@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 from djl_trtllm.engines.openvino.link import Link
 
@@ -17,6 +21,12 @@ logger = logging.getLogger(__name__)
 
 GRACE = 2.0
 """Seconds that a closed child has to end by itself. It keeps nothing that killing it could lose."""
+
+STACKS = signal.SIGUSR1
+"""The signal at which a child writes its stacks to its standard error."""
+
+_WRITING = 0.5
+"""Seconds in which it has done so."""
 
 TICK = 1.0
 """Seconds between two looks at a child that says nothing."""
@@ -71,6 +81,21 @@ class ChildProcess:
             if self._process is not None:
                 self._process.kill()
 
+    def halt(self) -> None:
+        """Have a child that hangs write its stacks to the log, then end it."""
+        with self._lock:
+            process = self._process
+            if process is None or process.poll() is not None:
+                return
+            logger.error(
+                "The engine's process %d (%s) is ended; its stacks follow.", process.pid, _state(process.pid)
+            )
+            with suppress(ProcessLookupError):
+                process.send_signal(STACKS)
+                process.send_signal(signal.SIGCONT)  # a stopped one writes nothing
+        time.sleep(_WRITING)
+        self.kill()
+
     def join(self, seconds: float) -> bool:
         """Wait for the child's end to be reported; whether it was."""
         if self._thread.ident is not None and threading.current_thread() is not self._thread:
@@ -94,9 +119,10 @@ class ChildProcess:
                 self._outgoing.put(None)
                 writer.join()
                 code = self._reap(process)
-        except Exception:
+        except BaseException:
             logger.exception("The thread of the engine's process failed.")
             self.kill()
+            code = None if self._process is None else self._process.wait()
         finally:
             self._on_end(code)
 
@@ -127,6 +153,9 @@ class ChildProcess:
                 link.send(message)
         except OSError:
             logger.debug("The engine's process does not read any more.")
+        except BaseException:
+            logger.exception("Nothing more can be sent to the engine's process.")
+            link.shut()  # Then its thread hears the end, and whoever waits an error.
 
     def _reap(self, process: subprocess.Popen[bytes]) -> int:
         try:
@@ -134,3 +163,12 @@ class ChildProcess:
         except subprocess.TimeoutExpired:
             process.kill()
             return process.wait()
+
+
+def _state(pid: int) -> str:
+    """Return what the kernel says a process does: "S (sleeping)", "T (stopped)"."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("State:"):
+                return line.partition(":")[2].strip()
+    return "state unknown"

@@ -65,7 +65,6 @@ class OpenVINOEngine:
     def __init__(self, model: CompiledModel, options: Options) -> None:
         self._model = model
         self._options = options
-        self._stall = float(options.stall_timeout)
         self._limits: Limits | None = None
         self._features = Features(logprobs=True, min_p=True)
         self._guides: GuideChecks | None = None
@@ -73,6 +72,7 @@ class OpenVINOEngine:
         # Guards what follows, and is held while chunks are put, so that an ending is always the last chunk.
         self._lock = threading.Lock()
         self._inflight: set[int] = set()
+        self._bound: set[int] = set()
         self._load = m.Load(0, 0.0)
         self._heard = time.monotonic()
         self._ready = threading.Event()
@@ -81,7 +81,7 @@ class OpenVINOEngine:
         self._ended = False
         self._failure: m.Failed | None = None
         self._exit_code: int | None = None
-        self._child = ChildProcess(self._on_messages, self._on_tick, self._on_end)
+        self._child = ChildProcess(self._on_messages, _silence, self._on_end)
 
     @property
     def limits(self) -> Limits:
@@ -99,6 +99,12 @@ class OpenVINOEngine:
     def pid(self) -> int | None:
         """The child's process id."""
         return self._child.pid
+
+    @property
+    def progress(self) -> float:
+        """When the child last told of a step that computed something, be it only a part of a prompt."""
+        # While a guide is compiled for those who wait for it, nothing else need be heard of.
+        return self._heard + (2 * self._options.guide_timeout if self._bound else 0)
 
     @property
     def guide_pid(self) -> int | None:
@@ -174,6 +180,7 @@ class OpenVINOEngine:
                 if not self._inflight:
                     self._heard = time.monotonic()
                 self._inflight.update(s.id for s in sequences)
+                self._bound.update(s.id for s in sequences if s.guide is not None)
                 # Inside the lock: a cancel that comes next must reach the child after this.
                 self._child.send(m.encode(m.Submit(sequences)))
             if refused:
@@ -186,6 +193,7 @@ class OpenVINOEngine:
             ended = [i for i in dict.fromkeys(ids) if i in self._inflight]
             if ended:
                 self._inflight.difference_update(ended)
+                self._bound.difference_update(ended)
                 self._child.send(m.encode(m.Cancel(ended)))
                 inbox.put([TokenChunk(i, finish=FinishReason.CANCELLED) for i in ended])
 
@@ -199,6 +207,10 @@ class OpenVINOEngine:
                 len(self._inflight) - running,
                 self._load.kv_used_percent if self._inflight else 0.0,
             )
+
+    def halt(self) -> None:
+        """Have the child write its stacks, and kill it."""
+        self._child.halt()
 
     def close(self) -> None:
         """End everything in flight as cancelled, then the child."""
@@ -224,8 +236,6 @@ class OpenVINOEngine:
         if not start.guide:
             return
         probe = g.Start(str(Path(start.guide) / PROBE), start.stop_ids, MEMORY)
-        # While a guide is compiled for those who wait for it, nothing else need be heard of.
-        self._stall += 2 * self._options.guide_timeout
         self._features = replace(self._features, guides=frozenset(GuideKind))
         self._guides = GuideChecks(
             lambda: GuideProcess(probe),
@@ -250,6 +260,8 @@ class OpenVINOEngine:
             if step.load is not None:
                 self._load = step.load
             inflight = self._inflight
+            if self._bound:
+                self._bound.difference_update(chunk.id for chunk in step.chunks)
             # What was cancelled a moment ago may still be in here: its client has had its ending.
             chunks = [self._token_chunk(chunk) for chunk in step.chunks if chunk.id in inflight]
             if chunks and self._inbox is not None:
@@ -277,19 +289,6 @@ class OpenVINOEngine:
             return GenerationFailed("The engine does not take this request.")
         return _broke()
 
-    def _on_tick(self) -> None:
-        """Look whether a child that says nothing is stuck. In the child's thread, about once a second."""
-        with self._lock:
-            quiet = time.monotonic() - self._heard
-            stuck = self._serving and bool(self._inflight) and quiet > self._stall
-        if stuck:
-            logger.error(
-                "The engine made no progress for %.0f s with requests running (stall_timeout=%.0f): killing it.",
-                quiet,
-                self._stall,
-            )
-            self._child.kill()
-
     def _on_end(self, code: int | None) -> None:
         """Tell everybody that the child has ended. In the child's thread, its last act."""
         with self._lock:
@@ -306,6 +305,7 @@ class OpenVINOEngine:
     def _end_all(self, ending: Callable[[int], TokenChunk]) -> None:
         chunks = [ending(i) for i in sorted(self._inflight)]
         self._inflight.clear()
+        self._bound.clear()
         if chunks and self._inbox is not None:
             self._inbox.put(chunks)
 
@@ -332,6 +332,10 @@ class OpenVINOEngine:
                 "max_input_len, or use quantize."
             )
         return ArtifactError(f"OpenVINO cannot load the compiled model: {failure.text}")
+
+
+def _silence() -> None:
+    """A child that says nothing is the stall watch's business."""
 
 
 def _broke() -> EngineRestarting:

@@ -223,7 +223,7 @@ class ExecutorManager:
                 if self._stats.look(executor):
                     self._flight.heard = time.monotonic()
                 self._verdicts.look()
-        except Exception as error:
+        except BaseException as error:
             if not self._stopping.is_set():
                 self._flight.breaks(f"no responses can be awaited ({load_errors.one_line(error)})")
 

@@ -31,6 +31,7 @@ from djl_trtllm.engines.trtllm.load_errors import of_guides, one_line
 from djl_trtllm.engines.trtllm.sequences import Reason
 from djl_trtllm.engines.trtllm.sequences import Sequence as Running
 from djl_trtllm.errors import DjlTrtllmError, GenerationFailed, InvalidRequest, LoadError
+from djl_trtllm.telemetry.logs import describe
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,9 @@ _GUIDE_ERROR = "guided decoding error"
 """How the message begins of a request that failed alone because of its guide (1.2 and later, pull request 9078)."""
 
 _GRACE = 5.0
+
+PROBE_SECONDS = 60.0
+"""Seconds that one token may take while it is not clear whether the engine is sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +75,10 @@ class _News:
 class LLMEngine:
     """One `tensorrt_llm.LLM`. Made by the runtime; opened once."""
 
-    def __init__(self, model: LlmModel, stall_timeout: float, guides: GuideChecker) -> None:
+    def __init__(self, model: LlmModel, guides: GuideChecker) -> None:
         self.features = model.features
         self._model = model
         self._guides = guides
-        self._stall = stall_timeout
         self._flight = Flight()
         self._llm: Any = None
         self._sampling_params: Any = None
@@ -173,6 +176,15 @@ class LLMEngine:
         running = min(live, self._model.limits.max_batch_size.value)
         return EngineStats(running, live - running)
 
+    @property
+    def progress(self) -> float:
+        """When the library last gave an answer: of a part of a prompt it tells nothing."""
+        return self._flight.heard
+
+    def halt(self) -> None:
+        """Take the library for broken; its workers are its own, and are ended by its shutdown, if at all."""
+        self._flight.broken = True
+
     def close(self) -> None:
         """End everything in flight as cancelled, then the library's workers."""
         closing = self._flight.close()
@@ -193,15 +205,25 @@ class LLMEngine:
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
-        watch = loop.create_task(self._watch())
+        loop.set_exception_handler(self._on_defect)
+        ended = "its event loop ended"
         try:
             loop.run_forever()
+        except BaseException as error:
+            ended = f"its event loop ended: {describe(error)}"
         finally:
+            self._flight.breaks(ended)  # which says nothing where it was closed
             rest = asyncio.all_tasks(loop)
             for task in rest:
                 task.cancel()
-            loop.run_until_complete(asyncio.gather(watch, *rest, return_exceptions=True))
+            loop.run_until_complete(asyncio.gather(*rest, return_exceptions=True))
             loop.close()
+
+    def _on_defect(self, _: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+        """Take what nobody has caught in the event loop for the end of the engine: somebody would wait for ever."""
+        error = context.get("exception")
+        said = context["message"] if error is None else describe(error)
+        self._flight.breaks(f"a defect in its event loop: {said}")
 
     def _start(self, taken: Sequence[tuple[EngineRequest, Running]]) -> None:
         loop = asyncio.get_running_loop()
@@ -272,7 +294,7 @@ class LLMEngine:
         if self._model.beams > 1:
             values |= {"use_beam_search": True, "n": self._model.beams, "best_of": self._model.beams}
         try:
-            await asyncio.wait_for(self._ask([0], values, streaming=False).aresult(), self._stall)
+            await asyncio.wait_for(self._ask([0], values, streaming=False).aresult(), PROBE_SECONDS)
         except Exception as error:
             self._break(error)
             return
@@ -288,7 +310,12 @@ class LLMEngine:
 
     def _hold(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._flight.breaks(f"a request's task failed: {describe(error)}")
 
     def _tell(self, news: _News) -> None:
         """Keep news until the loop has nothing else to do: what comes in one step goes to the inbox in one call."""
@@ -328,17 +355,6 @@ class LLMEngine:
         if not self._flight.broken:
             self._abort(list(self._outputs))
         asyncio.get_running_loop().stop()
-
-    async def _watch(self) -> None:
-        """Take an engine that makes no progress while requests run for a broken one."""
-        while True:
-            await asyncio.sleep(min(1.0, self._stall / 4))
-            with self._flight.lock:
-                quiet = time.monotonic() - self._flight.heard
-                stuck = bool(self._flight.live) and quiet > self._stall
-            if stuck:
-                self._flight.breaks(f"no progress for {quiet:.0f} s (stall_timeout={self._stall:.0f})")
-                return
 
 
 def _said(running: Running, error: Exception) -> str:

@@ -68,7 +68,7 @@ class TensorRTLLMPyTorch:
         release = _release()
         described = llm_model.describe(model, options, release, _resolve(model, options, release))
         guides = GuideChecker(options.guide_max_bytes.bytes, options.guide_timeout)
-        return LLMEngine(described, float(options.stall_timeout), guides)
+        return LLMEngine(described, guides)
 
     def follower(self, model: CompiledModel, options: Options, team: Team) -> Follower:  # noqa: ARG002
         """Refuse: one process runs the model."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Sequence as Items
 from typing import TYPE_CHECKING, Any
@@ -49,14 +48,12 @@ def engine(model: CompiledModel, options: Options, team: Team, *, again: bool = 
 class BatchEngine:
     """An `Engine` on rank 0 over a `Manager`, which starts the `guides`. Opened once."""
 
-    def __init__(self, options: Options, origin: str, manager: Manager, guides: GuideChecker) -> None:
+    def __init__(self, origin: str, manager: Manager, guides: GuideChecker) -> None:
         self._origin = origin
         self._guides = guides
-        self._stall = float(options.stall_timeout)
         self._manager = manager
         self._flight = Flight()
         self._opened: Opened | None = None
-        self._done = threading.Event()
 
     @property
     def limits(self) -> Limits:
@@ -83,7 +80,6 @@ class BatchEngine:
             self._guides.close()
             self._manager.close()
             raise LoadError("The engine was closed or broke while it was being opened.")
-        threading.Thread(target=self._watch, name="trtllm-watch", daemon=True).start()
         limits, features = self._opened.limits, self._opened.features
         logger.info(
             "TensorRT-LLM %s runs %s: ready in %.1f s, KV cache %d tokens (%s)%s.",
@@ -148,12 +144,20 @@ class BatchEngine:
         running = min(load.running, live)
         return EngineStats(running, live - running, load.kv_used_percent if live else 0.0)
 
+    @property
+    def progress(self) -> float:
+        """When the library last gave an answer, or told of a step that computed something."""
+        return self._flight.heard
+
+    def halt(self) -> None:
+        """Take the batch manager for broken: the other ranks are needed again, and are not dismissed by its close."""
+        self._flight.broken = True
+
     def close(self) -> None:
         """End everything in flight as cancelled, then the batch manager."""
         if not self._flight.close():
             return
         self._guides.close()
-        self._done.set()
         if self._opened is not None:
             self._manager.close()
 
@@ -161,19 +165,6 @@ class BatchEngine:
         if self._opened is None:
             raise EngineClosedError("The engine is not open.")
         return self._opened
-
-    def _watch(self) -> None:
-        """Notice a batch manager that is stuck, which may hold up every thread that calls it."""
-        flight = self._flight
-        while not self._done.wait(min(1.0, self._stall / 4)):
-            with flight.lock:
-                quiet = time.monotonic() - flight.heard if flight.live else 0.0
-            if quiet > self._stall:
-                flight.breaks(
-                    f"no progress for {quiet:.0f} s with requests running (stall_timeout={self._stall:.0f})"
-                )
-            if flight.broken:
-                return
 
 
 class ExecutorEngine(BatchEngine):
@@ -184,7 +175,7 @@ class ExecutorEngine(BatchEngine):
 
         guides = checker(options)
         manager = ExecutorManager(model, options, team, ends_of(model), guides, again=again)
-        super().__init__(options, model.origin, manager, guides)
+        super().__init__(model.origin, manager, guides)
 
 
 class GptManagerEngine(BatchEngine):
@@ -194,7 +185,7 @@ class GptManagerEngine(BatchEngine):
         from djl_trtllm.engines.trtllm.gpt_manager import GptManagerManager
 
         manager = GptManagerManager(model, options, team, ends_of(model), again=again)
-        super().__init__(options, model.origin, manager, checker(options))
+        super().__init__(model.origin, manager, checker(options))
 
 
 def checker(options: Options) -> GuideChecker:

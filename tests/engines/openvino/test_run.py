@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from djl_trtllm.core import CompiledModel, EngineRequest, FinishReason, SamplingParams
+from djl_trtllm.core import CompiledModel, EngineRequest, FinishReason, Guide, GuideKind, SamplingParams
 from djl_trtllm.engines.base import EngineClosedError
 from djl_trtllm.engines.openvino import messages as m
 from djl_trtllm.engines.openvino.run import OpenVINOEngine
@@ -135,23 +135,101 @@ def test_an_idle_child_s_death_is_noticed(tmp_path: Path, news: Collector) -> No
     engine.close()
 
 
-def test_a_child_that_stands_still_is_killed_after_stall_timeout(
-    tmp_path: Path, news: Collector, caplog: pytest.LogCaptureFixture
+def test_a_child_that_stands_still_is_replaced(
+    tmp_path: Path, news: Collector, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    engine = openvino_engine(tmp_path, stall_timeout=1)
+    inner: list[OpenVINOEngine] = []
+
+    def make() -> OpenVINOEngine:
+        inner.append(openvino_engine(tmp_path))
+        return inner[-1]
+
+    engine = Supervisor(make)
+    engine.open(news)
+    try:
+        engine.submit([request(1, LONG)])
+        news.wait_tokens(1, 1)
+        pid = inner[0].pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        eventually(lambda: time.monotonic() - engine.progress > 0.5, "silence")
+        engine.replace("It hangs.")
+        engine.submit([request(2)])
+        news.wait_ended([2])
+    finally:
+        engine.close()
+    assert not news.ended(1), "whoever has it replaced tells its clients"
+    assert news.tokens(2)
+    assert gone(pid)
+    assert len(inner) == 2
+    assert f"process {pid} (T (stopped)) is ended" in caplog.text
+    assert "loop.py" in capfd.readouterr().err, "the child's own stacks"
+
+
+def test_a_prompt_of_many_steps_is_progress(tmp_path: Path, news: Collector) -> None:
+    engine = openvino_engine(tmp_path, openvino_step_tokens=32)
+    engine.open(news)
+    try:
+        before = time.monotonic()
+        engine.submit([request(1, 1, prompt=[300 + i % 90 for i in range(960)])])
+        told = set()
+        while not news.ended(1):
+            told.add(engine.progress)
+            time.sleep(0.0005)
+        assert min(told) >= before
+    finally:
+        engine.close()
+    assert len(told) > 3, "it tells of each part of the prompt"
+
+
+def test_while_a_guide_is_compiled_silence_is_no_sign(tmp_path: Path, news: Collector) -> None:
+    engine = openvino_engine(tmp_path, guide_timeout=7)
+    engine.open(news)
+    try:
+        guided = EngineRequest(1, [300, 301], SamplingParams(3), Guide(GuideKind.REGEX, "a+"))
+        assert engine.pid is not None
+        os.kill(engine.pid, signal.SIGSTOP)
+        engine.submit([guided])
+        assert 13 < engine.progress - time.monotonic() <= 14
+        os.kill(engine.pid, signal.SIGCONT)
+        news.wait_ended([1])
+        assert engine.progress <= time.monotonic()
+        os.kill(engine.pid, signal.SIGSTOP)
+        engine.submit([EngineRequest(2, guided.prompt_ids, guided.sampling, guided.guide)])
+        engine.cancel([2])
+        assert engine.progress <= time.monotonic()
+        engine.halt()
+    finally:
+        engine.close()
+
+
+@pytest.mark.parametrize("broken", ["_on_step", "_token_chunk"])
+def test_an_error_in_the_reading_thread_is_the_engine_s_death(
+    tmp_path: Path, news: Collector, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    def fails(*_: object) -> None:
+        raise SystemExit
+
+    engine = openvino_engine(tmp_path)
     engine.open(news)
     pid = engine.pid
     assert pid is not None
-    # Standing still with nothing to do is no stall.
-    time.sleep(2.5)
+    monkeypatch.setattr(engine, broken, fails)
     engine.submit([request(1, LONG)])
-    news.wait_tokens(1, 1)
-    os.kill(pid, signal.SIGSTOP)
     news.wait_dead()
     engine.close()
     assert isinstance(news.error(1), EngineRestarting)
-    assert "stall_timeout" in caplog.text
     assert gone(pid)
+
+
+def test_an_error_in_the_writing_thread_is_the_engine_s_death(tmp_path: Path, news: Collector) -> None:
+    engine = openvino_engine(tmp_path)
+    engine.open(news)
+    engine._child.send("no bytes")  # type: ignore[arg-type]
+    engine.submit([request(1, LONG)])
+    news.wait_dead()
+    engine.close()
+    assert isinstance(news.error(1), EngineRestarting)
 
 
 def test_terminal_and_service_signals_are_the_parent_s_business(tmp_path: Path, news: Collector) -> None:

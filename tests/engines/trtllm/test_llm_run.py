@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +18,7 @@ from djl_trtllm.engines.trtllm.llm_run import LLMEngine
 from djl_trtllm.errors import EngineRestarting, GenerationFailed, InvalidRequest, LoadError, OutOfMemory
 from tests.contract.engine_suite import Subject
 from tests.contract.tensorrt_llm_stand_in import Recorder, expected_tokens, installed
+from tests.support.collector import eventually
 from tests.support.llm_engines import VOCABULARY, checkpoint, llm_engine
 from tests.support.vocabularies import vocabulary
 
@@ -151,18 +153,47 @@ def test_its_supervisor_opens_another(tmp_path: Path) -> None:
         assert not subject.news.deaths
 
 
-def test_an_engine_that_makes_no_progress_is_broken(
+def test_an_engine_that_hangs_is_left_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(llm_open, "SHUTDOWN_SECONDS", 0.2)
-    faults = [{"stage": "step", "kind": "hang", "after": 3, "seconds": 4}]
-    with installed(ROW, faults=faults), opened(engine(tmp_path, stall_timeout=1)) as subject:
-        request = subject.request([300], max_new_tokens=500)
+    faults = [{"stage": "step", "kind": "hang", "after": 3, "times": 1, "seconds": 4}]
+    with installed(ROW, faults=faults):
+        subject = Subject(Supervisor(lambda: engine(tmp_path), delay=0.01))
+        supervisor = subject.engine
+        assert isinstance(supervisor, Supervisor)
+        supervisor.open(subject.news)
+        lost, later = subject.request([300], max_new_tokens=500), subject.request([301])
+        supervisor.submit([lost])
+        eventually(lambda: time.monotonic() - supervisor.progress > 0.5, "silence")
+        supervisor.replace("It hangs.")
+        assert subject.run(later)[0][0] == expected_tokens([301], 8, vocab_size=VOCABULARY)
+        supervisor.close()
+        subject.news.check()
+        assert not subject.news.ended(lost.id)
+    assert "did not end within" in caplog.text
+
+
+class Fatal(BaseException):
+    """What an event loop does not survive."""
+
+
+@pytest.mark.parametrize(
+    ("broken", "error"), [("_follow", Fatal), ("_start", ZeroDivisionError), ("_flush", Fatal)]
+)
+def test_a_defect_in_the_event_loop_is_the_engine_s_death(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str, error: type[BaseException]
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    with installed(ROW), opened(engine(tmp_path)) as subject:
+        monkeypatch.setattr(subject.engine, broken, fails)
+        request = subject.request([300])
         subject.run(request)
         assert isinstance(subject.news.error(request.id), EngineRestarting)
         subject.news.wait_dead()
-    assert "no progress for 1 s (stall_timeout=1)" in caplog.text
-    assert "did not end within" in caplog.text
+        assert len(subject.news.deaths) == 1
 
 
 def test_no_memory_and_other_reasons_not_to_open(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from djl_trtllm.core import FinishReason
 from djl_trtllm.engines.base import EngineClosedError
 from djl_trtllm.engines.supervisor import Supervisor
 from djl_trtllm.engines.trtllm import executor as executor_module
+from djl_trtllm.engines.trtllm import gpt_manager as gpt_manager_module
 from djl_trtllm.engines.trtllm.run import BatchEngine, ExecutorEngine, GptManagerEngine
 from djl_trtllm.engines.trtllm.runtime import TensorRTLLM
 from djl_trtllm.errors import (
@@ -30,7 +31,7 @@ from djl_trtllm.errors import (
 from djl_trtllm.ranks import Solo
 from tests.contract.engine_suite import Subject
 from tests.contract.tensorrt_llm_stand_in import expected_tokens, installed
-from tests.support.collector import Collector
+from tests.support.collector import Collector, eventually
 from tests.support.trtllm_engines import LONGEST, LONGEST_INPUT, STEP, VOCAB, engine, model, options
 
 BOTH = ("0.8.0", "1.2~")
@@ -144,22 +145,56 @@ def test_the_supervisor_opens_the_next_engine(row: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("row", BOTH)
-def test_a_step_that_hangs_counts_as_broken(row: str, tmp_path: Path) -> None:
-    knobs = {"faults": [{"stage": "step", "kind": "hang", "after": 30, "times": 1, "seconds": 3}]}
-    with opened(row, tmp_path, knobs=knobs, stall_timeout=1) as subject:
-        requests = [subject.request([300 + i], max_new_tokens=200) for i in range(3)]
-        subject.engine.submit(requests)
-        subject.news.wait_dead()
-        assert all(isinstance(subject.news.error(r.id), EngineRestarting) for r in requests)
+def test_a_batch_manager_whose_step_hangs_is_left_behind(
+    row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor_module, "_SHUTDOWN_SECONDS", 0.2)
+    monkeypatch.setattr(gpt_manager_module, "_CLOSE_SECONDS", 0.2)
+    faults = [{"stage": "step", "kind": "hang", "after": 30, "times": 1, "seconds": 3}]
+    with installed(row, step=STEP, faults=faults):
+        runtime, built = TensorRTLLM(), model(tmp_path, row)
+        subject = Subject(Supervisor(lambda: runtime.engine(built, options(), Solo()), delay=0.01))
+        supervisor = subject.engine
+        assert isinstance(supervisor, Supervisor)
+        supervisor.open(subject.news)
+        try:
+            lost = [subject.request([300 + i], max_new_tokens=200) for i in range(3)]
+            supervisor.submit(lost)
+            eventually(lambda: time.monotonic() - supervisor.progress > 0.5, "silence")
+            supervisor.replace("It hangs.")
+            after = subject.request([300])
+            assert subject.run(after)[0][0] == expected_tokens([300], 8, vocab_size=VOCAB)
+            assert not any(subject.news.ended(request.id) for request in lost)
+            assert not subject.news.deaths
+        finally:
+            supervisor.close()
+        subject.news.check()
 
 
-def test_beams_are_waited_for_as_long_as_steps_are_done(tmp_path: Path) -> None:
-    knobs = {"step": 0.005}
-    with opened(
-        "1.2~", tmp_path, built={"max_beam_width": 2}, knobs=knobs, max_beam_width=2, stall_timeout=1
-    ) as s:
+@pytest.mark.parametrize("row", BOTH)
+def test_steps_that_give_no_tokens_yet_are_progress(row: str, tmp_path: Path) -> None:
+    """Beams give theirs at the end."""
+    with opened(row, tmp_path, built={"max_beam_width": 2}, knobs={"step": 0.005}, max_beam_width=2) as s:
         request = s.request([300], max_new_tokens=300, num_beams=2)
-        assert s.run(request)[0][1] is FinishReason.LENGTH
+        s.engine.submit([request])
+        begun = s.engine.progress
+        eventually(lambda: s.engine.progress > begun + 0.3, "progress")
+        assert not s.news.chunks(request.id)
+
+
+def test_an_error_in_the_reading_thread_is_the_engine_s_death(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: object) -> None:
+        raise SystemExit
+
+    with opened("1.2~", tmp_path) as subject:
+        manager = subject.engine._manager  # type: ignore[attr-defined]
+        monkeypatch.setattr(manager, "_deliver", fails)
+        request = subject.request([300])
+        subject.run(request)
+        assert isinstance(subject.news.error(request.id), EngineRestarting)
+        subject.news.wait_dead()
 
 
 def test_a_shutdown_that_hangs_is_left_behind(
