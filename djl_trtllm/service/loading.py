@@ -30,7 +30,7 @@ from djl_trtllm.service.artifact import Artifact
 from djl_trtllm.service.assembly import assemble, formatter_of
 from djl_trtllm.service.budget import Budget
 from djl_trtllm.service.following import Following
-from djl_trtllm.service.report import Block
+from djl_trtllm.service.report import lines
 from djl_trtllm.service.served import Service
 from djl_trtllm.telemetry import logs
 from djl_trtllm.text.tokenizer import Tokenizer
@@ -174,11 +174,12 @@ class _Loading:
                 explain.notes(self._options, self._runtime.name),
                 seconds,
             )
-            block = Block(told)
+            block = lines(told)
         except Exception as error:  # a model that is loaded is served, whatever can be said of it
             log.info("ready after %.1f s; there is no report: %s", seconds, logs.describe(error))
             return
-        log.info(block)
+        for line in block:
+            log.info("%s", line)
 
     def _retries(self) -> bool:
         named = ("retry_threshold", "option.retry_threshold")
