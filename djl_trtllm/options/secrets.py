@@ -32,6 +32,11 @@ def clean(text: str) -> str:
     return _KEYS.sub(HIDDEN, _ASSIGNED.sub(rf"\1{HIDDEN}", text))
 
 
+def without(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without credentials, for processes that fetch nothing."""
+    return {name: value for name, value in environ.items() if not _NAME.search(name)}
+
+
 class Redaction:
     """Hides the very values that stand under the name of a credential, in the environment or among the options.
 

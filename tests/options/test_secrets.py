@@ -1,6 +1,6 @@
 import pytest
 
-from djl_trtllm.options.secrets import HIDDEN, clean, shown
+from djl_trtllm.options.secrets import HIDDEN, clean, shown, without
 from djl_trtllm.options.table import SPECS
 
 
@@ -46,3 +46,9 @@ def test_names_decide_too() -> None:
 
 def test_no_option_is_taken_for_a_secret_by_its_name() -> None:
     assert {name for name in SPECS if shown(name, "1") == HIDDEN} == set()
+
+
+def test_an_environment_without_credentials() -> None:
+    kept = {"PATH": "/bin", "TOKENIZERS_PARALLELISM": "false", "OPTION_MAX_NUM_TOKENS": "5", "HF_HOME": "/x"}
+    secret = ("HF_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "OPENAI_API_KEY")
+    assert without({**kept, **dict.fromkeys(secret, "x")}) == kept

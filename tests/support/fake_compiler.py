@@ -31,6 +31,9 @@ def main() -> int:
         say(Note("by the way"))
         Path(job.out, "model").write_text(os.environ["HF_HUB_OFFLINE"] + os.environ["TMPDIR"])
         say(Done())
+    elif job.origin == "environment":
+        Path(job.out, "model").write_text(" ".join(sorted(os.environ)))
+        say(Done())
     elif job.origin == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
     elif job.origin == "crashed":

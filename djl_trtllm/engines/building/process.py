@@ -21,6 +21,7 @@ from djl_trtllm.compile import disk
 from djl_trtllm.core import Progress
 from djl_trtllm.engines.building.news import Done, Failed, News, Note, Stage
 from djl_trtllm.errors import CompileError, DjlTrtllmError, LoadError, OutOfMemory, UnsupportedModel
+from djl_trtllm.options import secrets
 
 _KEPT_LINES = 60
 _LOOK_EVERY = 0.2
@@ -153,11 +154,14 @@ def _keep(lines: Iterable[bytes], said: deque[str]) -> None:
 
 
 def _environment(build: Build) -> dict[str, str]:
-    """Return the child's environment: nothing goes to the network, temporary files go where there is room."""
+    """Return the child's environment: nothing goes to the network, temporary files go where there is room.
+
+    A checkpoint's own code may run in it, where that is trusted, and has no use for credentials.
+    """
     package = str(Path(djl_trtllm.__file__).resolve().parents[1])
     paths = [package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return {
-        **build.environment(os.environ),
+        **secrets.without(build.environment(os.environ)),
         "HF_HUB_OFFLINE": "1",
         "HF_MODULES_CACHE": str(build.scratch / "modules"),
         "HF_HUB_DISABLE_TELEMETRY": "1",

@@ -15,6 +15,7 @@ from typing import IO, cast
 from djl_trtllm.core import Guide
 from djl_trtllm.engines.guides import compiler_child
 from djl_trtllm.engines.guides.vocabulary import Vocabulary
+from djl_trtllm.options import secrets
 
 START_SECONDS = 120.0
 """Seconds that the child has to import xgrammar and take in the vocabulary."""
@@ -42,7 +43,7 @@ class Compiler:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             # Whatever the library imports must not take a part of a GPU.
-            env={**os.environ, "PYTHONPATH": paths, "CUDA_VISIBLE_DEVICES": ""},
+            env={**secrets.without(os.environ), "PYTHONPATH": paths, "CUDA_VISIBLE_DEVICES": ""},
         )
         self._setup = (
             {}

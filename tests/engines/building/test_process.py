@@ -13,6 +13,14 @@ from djl_trtllm.errors import CompileError, LoadError, OutOfMemory, RankError, U
 from tests.support.fake_compiler import Job
 from tests.support.plans import Stages
 
+CREDENTIALS = (
+    "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+)
+
 
 def run(out: Path, origin: str, **more: Any) -> Stages:
     stages = Stages()
@@ -122,3 +130,13 @@ def test_the_environment_is_what_the_build_makes_of_it(
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     run(tmp_path, "good", environment=lambda environ: {**environ, "HF_HUB_OFFLINE": "maybe"})
     assert (tmp_path / "model").read_text().startswith("1")
+
+
+def test_what_compiles_has_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in CREDENTIALS:
+        monkeypatch.setenv(name, "canary")
+    monkeypatch.setenv("OPTION_MAX_NUM_TOKENS", "5")
+    run(tmp_path, "environment")
+    found = (tmp_path / "model").read_text().split()
+    assert not set(CREDENTIALS) & set(found)
+    assert {"OPTION_MAX_NUM_TOKENS", "TOKENIZERS_PARALLELISM", "PATH"} <= set(found)

@@ -198,3 +198,12 @@ def test_the_child_ends_with_the_checker(tmp_path: Path, monkeypatch: pytest.Mon
     with checking(tmp_path, monkeypatch) as checker:
         checker.check(regex("a"))
     eventually(lambda: made[0]._process.poll() is not None, "the end of the child")
+
+
+def test_what_compiles_guides_has_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "canary-41")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary-42")
+    with compiler_module.Compiler(None) as compiler:
+        environ = Path(f"/proc/{compiler._process.pid}/environ").read_bytes()
+    assert b"PATH=" in environ
+    assert b"canary" not in environ
