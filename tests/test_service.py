@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -174,5 +173,6 @@ def test_a_build_that_cannot_be_done_in_time_is_announced(runtime, options, capl
 
 def report_in(messages: list[str]) -> list[str]:
     """The block: from its title to the end of what is indented."""
-    start = next(n for n, line in enumerate(messages) if line.startswith("ready after "))
-    return [messages[start], *takewhile(lambda line: line.startswith("  "), messages[start + 1 :])]
+    title, *rows = next(one for one in messages if one.startswith("ready after ")).splitlines()
+    assert all(row.startswith("  ") for row in rows)
+    return [title, *rows]

@@ -5,7 +5,7 @@ A `Report` is what is known; `lines` makes the block of it. What is not known is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from djl_trtllm.core import Limit, Limits
@@ -14,9 +14,11 @@ from djl_trtllm.options import explain
 from djl_trtllm.options.places import size
 from djl_trtllm.options.secrets import clean, shown
 from djl_trtllm.options.table import SPECS, Options
+from djl_trtllm.telemetry.told import Encode, Told
 
 _INDENT = "  "
 _LABEL = 10
+_NOTE = "note"
 _TIMEOUTS = ("predict_timeout", "stall_timeout")
 
 
@@ -48,8 +50,30 @@ class Report:
 
 def lines(report: Report) -> list[str]:
     """Return the block: a title, then lines of a label and what is to be said, aligned."""
-    title = "start-up report" if report.seconds is None else f"ready after {report.seconds:.1f} s"
-    return [title, *(f"{_INDENT}{label:<{_LABEL}}{clean(text)}".rstrip() for label, text in _rows(report))]
+    return list(Block(report).lines())
+
+
+class Block(Told):
+    """The report as one message to the log: lines of text, or one object with a field for each label."""
+
+    __slots__ = ("_rows", "_seconds", "_title")
+
+    def __init__(self, report: Report) -> None:
+        self._title = "start-up report" if report.seconds is None else f"ready after {report.seconds:.1f} s"
+        self._seconds = report.seconds
+        self._rows = [(label, clean(text)) for label, text in _rows(report)]
+
+    def lines(self) -> Sequence[str]:
+        """Return the title, then a line for each label, aligned."""
+        rows = (f"{_INDENT}{label:<{_LABEL}}{text}".rstrip() for label, text in self._rows)
+        return [self._title, *rows]
+
+    def objects(self, encode: Encode) -> Iterable[str]:
+        """Return one object; `notes` are a list, all other fields texts and numbers."""
+        fields: dict[str, object] = {} if self._seconds is None else {"seconds": round(self._seconds, 3)}
+        fields |= {label.lower().replace(" ", "_"): text for label, text in self._rows if label != _NOTE}
+        fields["notes"] = [text for label, text in self._rows if label == _NOTE]
+        return [encode(self._title, fields)]
 
 
 def _rows(report: Report) -> Iterator[tuple[str, str]]:
@@ -68,7 +92,7 @@ def _rows(report: Report) -> Iterator[tuple[str, str]]:
     if chosen := _chosen(report.options):
         yield "options", ", ".join(chosen)
     for note in report.notes:
-        yield "note", note
+        yield _NOTE, note
     if report.versions:
         yield "versions", ", ".join(f"{name} {version}" for name, version in report.versions.items())
 

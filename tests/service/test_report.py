@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import re
 from dataclasses import replace
 
@@ -10,8 +12,10 @@ import pytest
 from djl_trtllm.core import Limit
 from djl_trtllm.engines.estimate import GPU, KvCache
 from djl_trtllm.options import sources
+from djl_trtllm.options.secrets import Redaction
 from djl_trtllm.options.table import Options
-from djl_trtllm.service.report import Report, count, lines
+from djl_trtllm.service.report import Block, Report, count, lines
+from djl_trtllm.telemetry.lines import JsonLines
 from tests.support import estimates
 from tests.support.toy_engine import toy_limits
 
@@ -58,6 +62,22 @@ def test_the_block() -> None:
         "  options   max_input_len=100 (serving.properties)",
         "  versions  djl-trtllm 0.1.0, openvino 2026.4.1",
     ]
+
+
+def test_the_block_as_an_object() -> None:
+    told = logging.makeLogRecord({"msg": Block(report(notes=["a is odd", "b is, too"]))})
+    found = json.loads(JsonLines(Redaction()).format(told))
+    assert found["message"] == "ready after 12.3 s"
+    fields = found["fields"]
+    assert fields["seconds"] == 12.34
+    assert fields["kv_cache"].startswith("65536 tokens")
+    assert fields["notes"] == ["a is odd", "b is, too"]
+    assert fields.keys() == {
+        "seconds",
+        "notes",
+        *(label.lower().replace(" ", "_") for label in rows(report())),
+    }
+    assert list(Block(report(seconds=None)).objects(lambda title, *_: title)) == ["start-up report"]
 
 
 def test_what_is_not_known_is_left_out() -> None:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from djl_trtllm.engines.openvino.link import Link
+from djl_trtllm.telemetry import child_output
 
 logger = logging.getLogger(__name__)
 
@@ -130,9 +131,14 @@ class ChildProcess:
         arguments = ["-m", self._module, str(theirs.fileno()), str(os.getpid())]
         with self._lock:
             # Standard output belongs to DJL's protocol with the worker; the child's goes to the log.
-            self._process = subprocess.Popen(
-                [sys.executable, *arguments], stdin=subprocess.DEVNULL, stdout=2, pass_fds=[theirs.fileno()]
-            )
+            with child_output.descriptor(logger) as said:
+                self._process = subprocess.Popen(
+                    [sys.executable, *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=said,
+                    pass_fds=[theirs.fileno()],
+                )
             if self.killed:
                 self._process.kill()
             return self._process
