@@ -11,6 +11,8 @@ import re
 import threading
 from collections.abc import Callable
 
+import msgspec
+
 WORKER_LINE = re.compile(
     r"(?P<level>\w+) (?P<worker>W-\d+-.*?-std(?:out|err)): (?:\[\d+,(?P<rank>\d+)\]<\w+>: ?)?(?P<text>.*)"
 )
@@ -31,9 +33,17 @@ LOGGING_ARGUMENTS = re.compile(r"Arguments: \((.+),\)")
 """Where DJL 0.25.0 shows a handler's exception: its own call of logging.exception fails, and logging reports that."""
 
 
-NOT_LOADED = "ERROR djl_trtllm the model was not loaded: "
+NOT_LOADED = "the model was not loaded"
+_NOT_LOADED_TEXT = f"ERROR djl_trtllm {NOT_LOADED}: "
+_RECORD = '{"time":'
+"""How a record of the worker begins where option.log_format is json."""
 MPIRUN_NOTICED = re.compile(r"(?:prterun|mpirun) noticed that (process rank \d+) .* exited on")
 """What mpirun says of a rank that was killed; the signal stands in the next line (Open MPI 4.1 and 5.0)."""
+
+
+class _Record(msgspec.Struct):
+    message: str = ""
+    traceback: list[str] = []
 
 
 class Reader:
@@ -76,18 +86,37 @@ class Reader:
             self.failure = text
             for one in held:
                 self._say(f"{who}: {one}")
+        elif text.startswith(_RECORD):
+            self._record(who, text)
         elif text == DIED or text.startswith("Traceback "):
             self._tracebacks[stream] = [text]
         elif text.strip() and not WORKER_CHATTER.match(text):
             self._note(who, text)
             self._say(f"{who}: {text}")
 
+    def _record(self, who: str, text: str) -> None:
+        """Hand a record on as it is, for programs; it names its rank itself."""
+        try:
+            record = msgspec.json.decode(text, type=_Record)
+        except msgspec.DecodeError:  # it only looks like one
+            self._say(f"{who}: {text}")
+            return
+        if record.message.startswith(NOT_LOADED):
+            why = record.traceback[-1] if record.traceback else record.message.removeprefix(f"{NOT_LOADED}: ")
+            self._not_loaded(who, why)
+        self._say(text)
+
+    def _not_loaded(self, who: str, why: str) -> None:
+        """Remember why the model was not loaded; rank 0 knows best."""
+        if who == "worker" or not self.failure:
+            self.failure = why
+
     def _note(self, who: str, text: str) -> None:
         """Remember why a worker fails, where this line says so."""
         if logged := LOGGING_ARGUMENTS.fullmatch(text):
             self.failure = logged[1]
-        elif text.startswith(NOT_LOADED) and (who == "worker" or not self.failure):
-            self.failure = text.removeprefix(NOT_LOADED)
+        elif text.startswith(_NOT_LOADED_TEXT):
+            self._not_loaded(who, text.removeprefix(_NOT_LOADED_TEXT))
         elif self._killed:
             self.failure, self._killed = f"{self._killed} exited on {text.strip()}", ""
         elif noticed := MPIRUN_NOTICED.search(text):

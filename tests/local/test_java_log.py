@@ -84,6 +84,27 @@ def test_why_a_model_was_not_loaded_is_remembered_in_the_words_of_rank_0():
     assert failure == "Rank 1 failed: Out of memory."
 
 
+def test_records_of_json_are_handed_on_as_they_are_and_tell_why_a_model_was_not_loaded():
+    leader = '{"time":"t","level":"ERROR","message":"the model was not loaded: Rank 1 failed: no memory."}'
+    follower = '{"time":"t","level":"ERROR","message":"the model was not loaded: no memory.","rank":1}'
+    said, failure = read(
+        f"INFO W-1-m-stdout: [1,0]<stdout>: {leader}\n"
+        f"INFO W-1-m-stdout: [1,1]<stdout>: {follower}\n"
+        'INFO W-1-m-stdout: {"time": no record\n'
+        'INFO W-1-m-stdout: {"time":1,"message":2}\n'
+    )
+    assert failure == "Rank 1 failed: no memory."
+    assert said == [leader, follower, 'worker: {"time": no record', 'worker: {"time":1,"message":2}']
+
+
+def test_of_an_exception_in_a_record_its_last_line_is_remembered():
+    _, failure = read(
+        'INFO W-1-m-stdout: {"time":"t","message":"the model was not loaded",'
+        '"traceback":["Traceback (most recent call last):","x.py:1 in main","KeyError: \'x\'"]}\n'
+    )
+    assert failure == "KeyError: 'x'"
+
+
 def test_what_mpirun_saw_of_a_killed_rank_is_remembered():
     _, failure = read(
         "WARN W-1-m-stderr: prterun noticed that process rank 1 with PID 123 on node vm exited on\n"
