@@ -241,11 +241,23 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class EngineStats:
-    """A snapshot of an engine's load."""
+    """A snapshot of an engine's load.
+
+    `kv_blocks` is the size of its KV cache. `prefix_queries` counts the prompt tokens that it has looked for in the
+    cache of earlier prompts since it was opened, `prefix_hits` those that were there. All three are None where the
+    engine does not tell. What follows is told by a supervisor: whether there is an engine, and how often one was
+    opened in another's place, and made no progress.
+    """
 
     running: int = 0
     waiting: int = 0
     kv_used_percent: float = 0.0
+    kv_blocks: int | None = None
+    prefix_queries: int | None = None
+    prefix_hits: int | None = None
+    up: bool = True
+    reopenings: int = 0
+    stalls: int = 0
 
 
 class Inbox(Protocol):

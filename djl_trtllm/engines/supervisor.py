@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from djl_trtllm.core import (
     EngineRequest,
@@ -148,12 +149,16 @@ class Supervisor:
                 self._engine.cancel(ids)
 
     def stats(self) -> EngineStats:
-        """Return the engine's load; while there is none, those who wait for it."""
-        with self._lock:
-            self._open_inbox()
-            if self._engine is not None and not self._broken():
-                return self._engine.stats()
-            return EngineStats(waiting=len(self._held))
+        """Return the engine's load; while there is none, or it hangs with our lock, those who wait for it."""
+        self._open_inbox()
+        told = EngineStats(waiting=len(self._held), up=False)
+        if self._lock.acquire(timeout=LOCKED):
+            try:
+                if self._engine is not None and not self._broken():
+                    told = self._engine.stats()
+            finally:
+                self._lock.release()
+        return replace(told, reopenings=self.reopened, stalls=self.stalls)
 
     @property
     def progress(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -95,6 +96,11 @@ class LiveSequence:
             self._decoder, self._next_line = stream.decoder, writer.line
 
     @property
+    def so_far(self) -> int:
+        """Tokens generated up to now."""
+        return self.tokens or len(self._texts)
+
+    @property
     def recoveries(self) -> int:
         """How often decoding had to start afresh."""
         return self._stream.recovered
@@ -128,6 +134,9 @@ class LiveSequence:
             self.waiting = False
             self._line = self._next_line
             self._prompt_logprobs = chunk.prompt_logprobs
+            if chunk.tokens:
+                owner = self.owner
+                owner.firsts.append(time.monotonic() - owner.arrived)
         if self._scored and chunk.logprobs:
             self._score += sum(chunk.logprobs)
         if chunk.finish is not None or chunk.error is not None:

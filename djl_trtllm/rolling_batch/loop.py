@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from djl_trtllm.rolling_batch.entrance import Entrance
 from djl_trtllm.rolling_batch.inbox import QueueInbox
 from djl_trtllm.rolling_batch.live_sequence import LiveSequence
 from djl_trtllm.rolling_batch.slot import Replies, Reply, Slot
+from djl_trtllm.telemetry.meter import Meter
 from djl_trtllm.telemetry.requests import RequestLog
 from djl_trtllm.telemetry.stall import StallWatch
 
@@ -32,6 +34,9 @@ STEP_SECONDS = 0.1
 
 STOP_SECONDS = 0.1
 """How long the end of the process waits for a step to tell its requests."""
+
+METER_SECONDS = 1.0
+"""Between two looks at how many tokens the running requests have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +63,18 @@ class RollingBatch:
         requests: RequestLog,
         queue_max_tokens: int | None = None,
         watch: StallWatch | None = None,
+        meter: Meter | None = None,
     ) -> None:
-        """`watch` tells when the engine hangs, and has it replaced."""
+        """`watch` tells when the engine hangs, and has it replaced; `meter` counts."""
         self._engine = engine
         self._inbox = inbox
         self._admission = admission
         self._item_chars = item_chars
         self._requests = requests
         self._watch = watch
+        self._meter = meter or Meter()
+        self._waited = 0.0
+        self._metered = time.monotonic()
         self.beats = 0
         """Goes up by one at the beginning and at the end of each step."""
         self._ids = itertools.count(1)
@@ -82,14 +91,24 @@ class RollingBatch:
         """Requests that DJL will list again in the next step."""
         return len(self._slots)
 
+    @property
+    def preparing(self) -> int:
+        """Requests that are not with the engine yet. From any thread."""
+        return sum(isinstance(one, Slot) for one in list(self._live.values()))
+
     def step(self, step: Step) -> Replies:
         """Receive, admit, step, emit. Returns exactly `step.size` replies and never raises on a request's fault."""
         self.beats += 1
+        began = time.monotonic()
         try:
             arrivals = self._receive(step)
             self._admit(arrivals)
             self._advance()
-            return self._emit()
+            replies = self._emit()
+            self._meter.step.observe(time.monotonic() - began - self._waited)
+            if began - self._metered >= METER_SECONDS:
+                self._count_tokens(began)
+            return replies
         finally:
             self.beats += 1
 
@@ -121,7 +140,9 @@ class RollingBatch:
         if step.reset or expected != len(self._slots):
             self.reset()
             self._slots = [self._lost() for _ in range(expected)]
-        fresh = [(Slot(next(self._ids)), arrival) for arrival in step.arrivals]
+        origin = self._requests.origin
+        ids, firsts = self._ids, self._meter.firsts
+        fresh = [(Slot(next(ids), origin(arrival.headers), firsts), arrival) for arrival in step.arrivals]
         self._slots += [slot for slot, _ in fresh]
         return fresh
 
@@ -142,14 +163,19 @@ class RollingBatch:
 
     def _advance(self) -> None:
         news = self._inbox.drain()
+        self._waited = 0.0
         if not news and not any(slot.has_news for slot in self._slots):
+            asked = time.monotonic()
             news = self._inbox.wait(STEP_SECONDS)
+            self._waited = time.monotonic() - asked
         live = self._live
         stopped: list[int] = []
+        empty = 0
         for chunks in news:
             for chunk in chunks:
                 sequence = live.get(chunk.id)
                 if sequence is None:
+                    empty += 1
                     continue
                 try:
                     over = sequence.feed(chunk)
@@ -158,9 +184,13 @@ class RollingBatch:
                     over = True
                 if over:
                     del live[chunk.id]
+                    if not chunk.tokens:
+                        empty += 1
                     if chunk.finish is None and chunk.error is None:
                         stopped.append(chunk.id)
                     self._settle(sequence, stopped)
+        if news:
+            self._meter.heard(sum(map(len, news)) - empty, len(news), len(live))
         if stopped:
             self._engine.cancel(stopped)
         if self._watch is not None:
@@ -230,11 +260,20 @@ class RollingBatch:
     def _retire(self, gone: Sequence[Slot]) -> None:
         """Drop the slots that have had their last reply."""
         self._slots = [slot for slot in self._slots if not slot.gone]
-        self._requests.ended([slot.summary() for slot in gone])
+        ended = [slot.summary() for slot in gone]
+        self._requests.ended(ended)
+        self._meter.ended(ended)
         for slot in gone:
             slot.release()
 
+    def _count_tokens(self, now: float) -> None:
+        """Count the tokens of requests that run: long ones would else be counted at their ends only."""
+        self._metered = now
+        for slot in self._slots:
+            slot.metered = self._meter.progressed(slot.metered, slot.so_far())
+
     def _void(self, slots: Sequence[Slot]) -> None:
+        self._meter.cancelled += sum(not slot.over for slot in slots)
         running = self._entrance.void(slots)
         if running:
             self._engine.cancel(running)

@@ -47,11 +47,15 @@ class Slot:
         "_started",
         "_warnings",
         "arrived",
+        "begun",
         "data",
+        "error",
         "first_reply",
+        "firsts",
         "flowing",
         "gone",
         "id",
+        "metered",
         "origin",
         "over",
         "reason",
@@ -59,11 +63,17 @@ class Slot:
         "void",
     )
 
-    def __init__(self, slot_id: int, origin: Origin = NOWHERE) -> None:
+    def __init__(self, slot_id: int, origin: Origin = NOWHERE, firsts: list[float] | None = None) -> None:
+        """`firsts` takes, of each sequence, the seconds from the arrival to its first tokens."""
         self.id = slot_id
         self.origin = origin
+        self.firsts: list[float] = [] if firsts is None else firsts
+        self.metered = (0, 0)
+        """Its prompt and generated tokens that the metrics have counted already."""
         self.void = False
-        self.arrived = self.first_reply = time.monotonic()
+        self.arrived = self.begun = self.first_reply = time.monotonic()
+        self.error: DjlTrtllmError | None = None
+        """What the request ended with, be it told in place of an answer or after some text."""
         self.reason: FinishReason | None = None
         self.over = False
         """True once no chunk can change anything any more; replies may still be waiting to be taken."""
@@ -84,10 +94,11 @@ class Slot:
         self._response = response
         self._content_type = response.content_type
         self._warnings = request.warnings
+        self.begun = time.monotonic()
         self.sequences = sequences
 
     def summary(self) -> RequestSummary:
-        """Sizes and times for the request log; `prompt_tokens` is 0 for a request refused before it was counted."""
+        """Sizes and times for log and metrics; `prompt_tokens` is 0 for a request refused before it was counted."""
         prompt, prompt_tokens, generated_tokens, recoveries = None, 0, 0, 0
         for sequence in self.sequences:
             if sequence.prompt is not prompt:  # those of one prompt stand together
@@ -95,6 +106,7 @@ class Slot:
                 prompt_tokens += len(prompt.ids)
             generated_tokens += sequence.tokens
             recoveries += sequence.recoveries
+        error = self.error
         now = time.monotonic()
         return RequestSummary(
             id=self.id,
@@ -105,10 +117,23 @@ class Slot:
             first_reply_seconds=self.first_reply - self.arrived,
             total_seconds=now - self.arrived,
             recoveries=recoveries,
+            queue_seconds=self.begun - self.arrived,
+            code=error.code if error else "",
+            metered=self.metered,
             request_id=self.origin.request_id,
             traceparent=self.origin.traceparent,
             ended=now,
         )
+
+    def so_far(self) -> tuple[int, int]:
+        """Return the tokens of the prompts that the engine has gone through, and those generated up to now."""
+        prompt, prompted, generated = None, 0, 0
+        for sequence in self.sequences:
+            if sequence.prompt is not prompt and not sequence.waiting:
+                prompt = sequence.prompt
+                prompted += len(prompt.ids)
+            generated += sequence.so_far
+        return prompted, generated
 
     def release(self) -> None:
         """Let go of the sequences, which know their slot and so would stay until the next garbage collection."""
@@ -136,6 +161,7 @@ class Slot:
             self.data += error_body(error) + "\n"
         else:
             self._failure = error
+        self.error = error
         self._end(FinishReason.ERROR)
 
     def ended(self, sequence: LiveSequence, piece: Piece | None, ending: Ending) -> None:
@@ -147,12 +173,13 @@ class Slot:
         self.data += sequence.write_end(piece, ending)
         self._endings.append(ending)
         if error is not None or len(self._endings) == len(self.sequences):
+            self.error = error
             self._endings.sort(key=lambda ending: ending.index)
             self.data += self._response.close(self._endings)
             self._end(FinishReason.ERROR if error is not None else self._endings[0].reason)
 
     def _refuse(self, error: DjlTrtllmError) -> None:
-        self._failure = error
+        self._failure = self.error = error
         self._end(FinishReason.ERROR)
 
     def _end(self, reason: FinishReason) -> None:

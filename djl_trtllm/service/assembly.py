@@ -14,6 +14,7 @@ from djl_trtllm.rolling_batch.inbox import QueueInbox
 from djl_trtllm.rolling_batch.loop import RollingBatch
 from djl_trtllm.schemas.defaults import Defaults
 from djl_trtllm.schemas.schemas import Schemas
+from djl_trtllm.telemetry.meter import Meter
 from djl_trtllm.telemetry.requests import RequestLog
 from djl_trtllm.telemetry.stall import StallWatch, Watched
 from djl_trtllm.text.template import ChatTemplate
@@ -34,6 +35,7 @@ def assemble(
     item_chars: int,
     formatter: CustomFormatter | None = None,
     watched: Watched | None = None,
+    meter: Meter | None = None,
 ) -> RollingBatch:
     """Return the loop around an engine that was opened with `inbox`.
 
@@ -47,4 +49,6 @@ def assemble(
     admission = Admission(schemas.parse, writers.make, tokenizer, engine.limits, options.on_long_input)
     requests = RequestLog(options.log_requests != "off")
     watch = StallWatch(options.stall_timeout, watched) if watched is not None else None
-    return RollingBatch(engine, inbox, admission, item_chars, requests, options.queue_max_tokens, watch)
+    return RollingBatch(
+        engine, inbox, admission, item_chars, requests, options.queue_max_tokens, watch, meter
+    )

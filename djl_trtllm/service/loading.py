@@ -25,6 +25,8 @@ from djl_trtllm.ranks.mpi_team import MpiTeam
 from djl_trtllm.ranks.replies import Given
 from djl_trtllm.ranks.solo import Solo
 from djl_trtllm.rolling_batch.inbox import QueueInbox
+from djl_trtllm.rolling_batch.loop import RollingBatch
+from djl_trtllm.schemas.defaults import Defaults
 from djl_trtllm.service import joining, start
 from djl_trtllm.service.artifact import Artifact
 from djl_trtllm.service.assembly import assemble, formatter_of
@@ -33,6 +35,7 @@ from djl_trtllm.service.following import Following
 from djl_trtllm.service.report import Block
 from djl_trtllm.service.served import Service
 from djl_trtllm.telemetry import logs
+from djl_trtllm.telemetry.metrics import Metrics
 from djl_trtllm.text.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
@@ -90,18 +93,24 @@ class _Loading:
         self._model: CompiledModel | None = None
         self._expected: Estimate | None = None
         self._noted = False
+        self._metrics = Metrics(Defaults.of(options).model)
 
     def run(self) -> Service | Following:
         """Go through the whole load."""
         try:
             return self._run()
         except LoadError:
+            self._metrics.close()
             self._say_notes()  # which would stand in the report, and may be the reason
+            raise
+        except BaseException:
+            self._metrics.close()
             raise
 
     def _run(self) -> Service | Following:
         if self._leads:
             self._formatter = formatter_of(self._options)
+            self._metrics.listen(self._options)
         budget = self._budget
         allowed = Allowed(budget.seconds, f"option.{budget.name}", budget.advice) if self._leads else None
         with LogProgress("loading", log, allowed=allowed) as progress:
@@ -110,6 +119,7 @@ class _Loading:
                 self._runtime, self._options, self._team, self._environ, progress, self._before_build
             )
             model = artifact.find()
+            self._metrics.sources.start = start.told(model, artifact.cached)
             self._source = artifact.source
             self._take_brought_options(model)
             try:
@@ -122,7 +132,9 @@ class _Loading:
                     again = "It is removed from the cache: the next start compiles the model again."
                     raise ArtifactError(*error.problems, again) from error
                 log.warning("the cached model is damaged and is compiled again: %s", error)
-                return self._open(artifact.find(), artifact.listed, progress)
+                model = artifact.find()
+                self._metrics.sources.start = start.told(model, artifact.cached)
+                return self._open(model, artifact.listed, progress)
 
     def _take_brought_options(self, model: CompiledModel) -> None:
         if model.options:
@@ -222,7 +234,14 @@ class _Loading:
                 try:
                     engine.open(inbox)
                     loop = assemble(
-                        options, engine, inbox, tokenizer, self._item_chars, self._formatter, engine
+                        options,
+                        engine,
+                        inbox,
+                        tokenizer,
+                        self._item_chars,
+                        self._formatter,
+                        engine,
+                        self._metrics.sources.meter,
                     )
                 finally:
                     # A damaged file explains whatever the engine said of it, so its verdict comes first.
@@ -237,10 +256,18 @@ class _Loading:
         except RankError as error:
             engine.abandon(error)
             raise
-        if not isinstance(team, MpiTeam):
-            return Service(options, tokenizer, loop, engine)
-        team.on_failure(engine.abandon)
-        return Service(options, tokenizer, loop, engine, Given(team))
+        given = None
+        if isinstance(team, MpiTeam):
+            team.on_failure(engine.abandon)
+            given = Given(team)
+        self._tell_of(engine, loop)
+        return Service(options, tokenizer, loop, engine, given, self._metrics)
+
+    def _tell_of(self, engine: Supervisor, loop: RollingBatch) -> None:
+        """Let the metrics tell of what is served now."""
+        sources = self._metrics.sources
+        sources.engine, sources.preparing = engine, lambda: loop.preparing
+        sources.start.load_seconds = time.monotonic() - self._started
 
     def _maker(self, model: CompiledModel) -> Callable[[], Engine]:
         """Return what makes engines. The first is part of the load; every later one has as much time of its own."""

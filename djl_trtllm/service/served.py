@@ -13,12 +13,16 @@ from djl_trtllm.rolling_batch.admit import Arrival
 from djl_trtllm.rolling_batch.loop import RollingBatch, Step
 from djl_trtllm.rolling_batch.slot import Replies
 from djl_trtllm.rolling_batch.whole import Answer, answer
+from djl_trtllm.telemetry.metrics import Metrics
 from djl_trtllm.telemetry.stall import Watchdog
 from djl_trtllm.text.tokenizer import Tokenizer
 
 
 class Service:
-    """Answers for one model. `options` is what it was loaded with; `given` passes replies on where there are ranks."""
+    """Answers for one model, and tells how it does.
+
+    `options` is what it was loaded with; `given` passes replies on where there are ranks.
+    """
 
     def __init__(
         self,
@@ -27,13 +31,17 @@ class Service:
         loop: RollingBatch,
         engine: Supervisor,
         given: Given | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self.given = given
+        self._metrics = metrics
         self.options = options
         self.tokenizer = tokenizer
         self._loop = loop
         self._engine = engine
         self._watchdog = Watchdog(options.stall_timeout, lambda: loop.beats)
+        if metrics is not None:
+            metrics.begin()
 
     @property
     def active(self) -> int:
@@ -70,4 +78,6 @@ class Service:
         """Void what runs and end the engine."""
         self._watchdog.close()
         self._loop.close()
+        if self._metrics is not None:
+            self._metrics.close()
         self._engine.close()

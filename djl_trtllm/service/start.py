@@ -16,6 +16,7 @@ from djl_trtllm.model import checkpoint as checkpoints
 from djl_trtllm.model.families import FAMILIES
 from djl_trtllm.options.table import Options
 from djl_trtllm.service.report import Report
+from djl_trtllm.telemetry.readings import Start
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,18 @@ def report(
         notes=notes,
         versions=_versions(runtime.name),
     )
+
+
+def told(model: CompiledModel, cached: bool) -> Start:
+    """Return what the metrics tell of how `model` was had; `cached` says that it lies in the cache."""
+    if not cached:
+        return Start()
+    try:
+        took = manifest.read(model.path).build.get("seconds")
+    except LoadError:
+        took = None
+    seconds = float(took) if isinstance(took, (int, float)) else None
+    return Start("hit" if model.hit else "miss", seconds)
 
 
 def _family(source: Source) -> str:

@@ -30,6 +30,7 @@ class RequestSummary:
     what DJL or the client calls it, `traceparent` its place in a trace, where those are known; `ended` is on the clock
     of `time.monotonic`. `queue_seconds` is how long it took until its sequences were ready for the engine, 0 where they
     never were. `code` is the stable code of the error that it ended with, also after some text; empty where none.
+    `metered` are those of its prompt and generated tokens that the metrics counted while it ran.
     """
 
     id: int
@@ -45,6 +46,7 @@ class RequestSummary:
     ended: float = 0.0
     queue_seconds: float = 0.0
     code: str = ""
+    metered: tuple[int, int] = (0, 0)
 
 
 class RequestLog:

@@ -38,7 +38,7 @@ from djl_trtllm.engines.openvino.guides.process import GuideProcess
 from djl_trtllm.engines.openvino.model import read_facts
 from djl_trtllm.engines.openvino.process import GRACE, ChildProcess
 from djl_trtllm.engines.openvino.sampling import sequenced
-from djl_trtllm.engines.openvino.settings import available_memory, settings
+from djl_trtllm.engines.openvino.settings import BLOCK, available_memory, settings
 from djl_trtllm.errors import (
     ArtifactError,
     DjlTrtllmError,
@@ -206,6 +206,7 @@ class OpenVINOEngine:
                 running,
                 len(self._inflight) - running,
                 self._load.kv_used_percent if self._inflight else 0.0,
+                self.limits.kv_cache_tokens.value // BLOCK,
             )
 
     def halt(self) -> None:

@@ -16,10 +16,13 @@ _FIRST = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Sequences that run, and how full the KV cache is."""
+    """Sequences that run, how full the KV cache is, and how much of prompts was found in it, as in `EngineStats`."""
 
     running: int = 0
     kv_used_percent: float = 0.0
+    kv_blocks: int | None = None
+    prefix_queries: int | None = None
+    prefix_hits: int | None = None
 
 
 def usable_tokens(blocks: int, tokens_per_block: int, beams: int) -> int:
@@ -66,12 +69,22 @@ class ExecutorStats:
         if not iterations:
             return False
         newest = iterations[-1]
-        self.load = Load(newest.num_active_requests, self._kv(newest.kv_cache_stats))
+        self.load = self._load(newest.num_active_requests, newest.kv_cache_stats)
         batch = newest.inflight_batching_stats
         return batch is None or batch.num_scheduled_requests > 0
 
-    def _kv(self, stats: Any) -> float:
+    def _load(self, running: int, stats: Any) -> Load:
         if stats is None or stats.max_num_blocks <= 0:
-            return 0.0
-        self.kv_tokens = usable_tokens(stats.max_num_blocks, stats.tokens_per_block, self._beams)
-        return float(100 * stats.used_num_blocks / stats.max_num_blocks)
+            return Load(running)
+        blocks, size = stats.max_num_blocks, stats.tokens_per_block
+        self.kv_tokens = usable_tokens(blocks, size, self._beams)
+        # Before 0.15 it tells how many blocks of prompts were found, and not how many were looked for.
+        missed, hits = getattr(stats, "missed_blocks", None), getattr(stats, "reused_blocks", None)
+        queries = None if missed is None or hits is None else (missed + hits) * size
+        return Load(
+            running,
+            float(100 * stats.used_num_blocks / blocks),
+            blocks,
+            queries,
+            None if queries is None else hits * size,
+        )

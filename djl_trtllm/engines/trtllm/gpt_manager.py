@@ -154,7 +154,7 @@ class GptManagerManager:
             told = json.loads(self._statistics)
             blocks, used = told.get("Max KV cache blocks", 0), told.get("Used KV cache blocks", 0)
             percent = 100 * used / blocks if blocks else 0.0
-            self._load = Load(told.get("Active Request Count", 0), percent)
+            self._load = Load(told.get("Active Request Count", 0), percent, blocks or None)
             self._load_at = time.monotonic()
         return self._load
 

@@ -142,7 +142,14 @@ class BatchEngine:
             live = len(self._flight.live)
         load = self._manager.load()
         running = min(load.running, live)
-        return EngineStats(running, live - running, load.kv_used_percent if live else 0.0)
+        return EngineStats(
+            running,
+            live - running,
+            load.kv_used_percent if live else 0.0,
+            load.kv_blocks,
+            load.prefix_queries,
+            load.prefix_hits,
+        )
 
     @property
     def progress(self) -> float:
