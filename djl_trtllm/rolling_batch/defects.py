@@ -10,7 +10,7 @@ from djl_trtllm.telemetry.logs import describe
 log = logging.getLogger(__name__)
 
 
-def as_request_error(error: Exception, doing: str) -> DjlTrtllmError:
+def as_request_error(error: BaseException, doing: str) -> DjlTrtllmError:
     """Return what to tell the client; a defect is described in the log, without a word of the request."""
     if isinstance(error, RequestError):
         # Where it was raised concerns nobody, and would keep what all those frames hold: bodies and prompts.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 from djl_trtllm.core import EngineRequest, Request, TokenChunk
 from djl_trtllm.engines.base import Engine
@@ -54,22 +56,36 @@ class Entrance:
         ready: list[EngineRequest] = []
         for slot, arrival in arrivals:
             self._live[slot.id] = slot
-            if len(arrival.body) > INLINE_BODY_BYTES:
-                self._large.submit(self._aside, slot, arrival)
-                continue
             try:
+                if len(arrival.body) > INLINE_BODY_BYTES:
+                    self._go_aside(self._large, slot, self._aside, arrival)
+                    continue
                 request = self._admission.parse(arrival)
                 if request.guide is None:
                     ready += self._prepared(slot, request)
                     self._register(slot)
                 else:
-                    self._guided.submit(self._aside_guided, slot, request)
+                    self._go_aside(self._guided, slot, self._aside_guided, request)
             except Exception as error:
+                # Its thread may still come, where the pool has taken it before it could not start one.
+                slot.void = True
                 del self._live[slot.id]
                 refused.append((slot, as_request_error(error, "preparing a request")))
         if ready:
-            self._engine.submit(ready)
+            try:
+                self._engine.submit(ready)
+            except Exception as error:
+                refused += self._not_taken(ready, error)
         return refused
+
+    def _not_taken(
+        self, requests: Sequence[EngineRequest], error: Exception
+    ) -> list[tuple[Slot, DjlTrtllmError]]:
+        """Return the slots of requests at which the engine has raised, each once."""
+        sequences = [self._live.pop(request.id, None) for request in requests]
+        owners = {s.owner.id: s.owner for s in sequences if isinstance(s, LiveSequence)}
+        failure = as_request_error(error, "handing requests to the engine")
+        return [(slot, failure) for slot in owners.values()]
 
     def void(self, slots: Sequence[Slot]) -> list[int]:
         """Let nothing of `slots` in any more; return the ids of what is in already."""
@@ -117,7 +133,10 @@ class Entrance:
         if request.guide is None:
             self._submit(slot, request)
         elif not slot.void:
-            self._guided.submit(self._aside_guided, slot, request)
+            try:
+                self._go_aside(self._guided, slot, self._aside_guided, request)
+            except Exception as error:
+                self._refuse(slot, error)
 
     def _aside_guided(self, slot: Slot, request: Request) -> None:
         try:
@@ -140,6 +159,19 @@ class Entrance:
             if not slot.void:
                 self._register(slot)
                 self._engine.submit(requests)
+
+    def _go_aside(
+        self, pool: ThreadPoolExecutor, slot: Slot, work: Callable[[Slot, Any], None], given: object
+    ) -> None:
+        pool.submit(work, slot, given).add_done_callback(partial(self._came_back, slot))
+
+    def _came_back(self, slot: Slot, done: Future[None]) -> None:
+        """Tell whoever waits for a preparation that was ended by what nobody has caught."""
+        if done.cancelled() or (error := done.exception()) is None:
+            return
+        failure = as_request_error(error, "preparing a request")
+        ids = [sequence.id for sequence in slot.sequences] or [slot.id]
+        self._inbox.put([TokenChunk(sequence_id, error=failure) for sequence_id in ids])
 
     def _refuse(self, slot: Slot, error: Exception) -> None:
         self._inbox.put([TokenChunk(slot.id, error=as_request_error(error, "preparing a request"))])

@@ -13,6 +13,7 @@ from pathlib import Path
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from djl_trtllm.engines.supervisor import Supervisor
 from djl_trtllm.formats.custom import CustomFormatter
 from djl_trtllm.options import sources
 from djl_trtllm.rolling_batch.inbox import QueueInbox
@@ -82,7 +83,8 @@ class Rig:
         self.options = sources.read(options, {})
         self.wire = Wire(lmi_codes=self.options.error_codes == "lmi")
         chars = item_chars or self.wire.item_chars
-        self.loop = assemble(self.options, engine, self.inbox, tokenizer(), chars, formatter)
+        watched = engine if isinstance(engine, Supervisor) else None
+        self.loop = assemble(self.options, engine, self.inbox, tokenizer(), chars, formatter, watched=watched)
         self.java = JavaSide(self.call)
 
     def call(self, inputs):
