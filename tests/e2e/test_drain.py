@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,9 @@ from djl_trtllm.local import processes
 from djl_trtllm.local.server import ENDING
 from tests.support import echo
 from tests.support.echo import ECHO, connect, items, send, start
+from tests.support.engine_child import engine_child, slowed
+from tests.support.http_client import lmi, post
+from tests.support.model_dirs import tiny_model
 from tests.support.server import Server, serve
 
 pytestmark = pytest.mark.e2e
@@ -91,3 +96,32 @@ def test_a_second_signal_is_in_a_hurry():
             response.read()
         assert server.wait() == 0
         assert time.monotonic() - begin < ENDING
+
+
+@pytest.mark.compile
+@pytest.mark.parametrize("djl", ["0.34.0", pytest.param("0.25.0", marks=pytest.mark.long)])
+def test_streams_that_cannot_finish_end_with_an_error_in_their_own_format(tmp_path: Path, djl: str) -> None:
+    model = tiny_model(tmp_path / "model", "llama", max_output_len=900, openvino_kv_cache="256MiB")
+    bodies = [
+        lmi("The licence says", max_new_tokens=900, ignore_eos_token=True, details=True),
+        {"model": "x", "prompt": "The", "max_tokens": 900, "ignore_eos": True, "stream": True},
+    ]
+    with serve(model, djl=djl, arguments=("--grace", "0.2")) as server, ThreadPoolExecutor(8) as pool:
+        below = server.descendants()
+        (worker,) = server.worker_pids()
+        begun = threading.Semaphore(0)
+        with slowed(engine_child(worker)):
+            streams = [pool.submit(post, server.url, body, begun=begun.release) for body in bodies * 4]
+            for _ in streams:
+                assert begun.acquire(timeout=30)
+            server.signal()
+            replies = [stream.result() for stream in streams]
+            assert server.wait() == 0
+        for reply in replies[::2]:
+            last = reply.lines[-1]
+            assert (last["error"], last["code"]) == ("The server is stopping; send the request again.", 503)
+            assert last["details"]["finish_reason"] == "error"
+        for reply in replies[1::2]:
+            assert reply.text.endswith("data: [DONE]\n\n")
+            assert '"code":"stopping"' in reply.text
+        assert not [p for p in below if processes.alive(p)]

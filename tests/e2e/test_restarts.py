@@ -6,14 +6,13 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.support.engine_child import engine_child, slowed
 from tests.support.http_client import lmi, post
 from tests.support.model_dirs import tiny_model
 from tests.support.server import Server, serve
@@ -26,36 +25,6 @@ SHORT = lmi("The licence says", max_new_tokens=5)
 
 def model(directory: Path) -> Path:
     return tiny_model(directory / "model", "llama", max_output_len=900, openvino_kv_cache="256MiB")
-
-
-def engine_child(worker: int) -> int:
-    children = [
-        c.pid
-        for c in psutil.Process(worker).children(recursive=True)
-        if "openvino.child" in " ".join(c.cmdline())
-    ]
-    assert len(children) == 1, "one engine child a worker"
-    return children[0]
-
-
-@contextmanager
-def slowed(pid: int) -> Iterator[None]:
-    """Let a process run for a small part of the time only, so that its streams last."""
-    over = threading.Event()
-
-    def hold() -> None:
-        while not over.wait(0.003):
-            os.kill(pid, signal.SIGSTOP)
-            over.wait(0.15)
-            os.kill(pid, signal.SIGCONT)
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def gone(pid: int) -> bool:

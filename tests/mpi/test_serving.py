@@ -15,7 +15,7 @@ import pytest
 
 from tests.support import start_report
 from tests.support.http_client import lmi, post
-from tests.support.mpi_jobs import Place, expected_text, gone, ranks_of, wait_for
+from tests.support.mpi_jobs import Place, ends_after, expected_text, gone, ranks_of, wait_for
 from tests.support.server import Server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.compile]
@@ -158,3 +158,21 @@ def test_ten_killed_ranks(compiled: Place) -> None:
             assert wait_for("the end of both ranks", lambda old=old: gone(old), other) - killed < 10
             serves_again(other)
         assert compiled.calls("from_hugging_face") == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("djl", "mode"), [("0.34.0", "trtllm"), ("0.25.0", "auto")])
+def test_sigterm_to_all_ranks_tells_every_stream_and_ends_each_in_time(
+    compiled: Place, djl: str, mode: str
+) -> None:
+    with compiled.serve(djl, rolling_batch=mode) as other:
+        ranks = ranks_of(other)
+        streams = Streams(other, 8)
+        took = ends_after(ranks, signal.SIGTERM)
+        for reply in streams.replies:
+            last = reply.result().lines[-1]
+            assert last["error"] == "The server is stopping; send the request again."
+            assert (last["code"], last["error_code"], last["retryable"]) == (503, "stopping", True)
+        print(f"ended after {took:.2f} s")
+        assert took < 2  # 0.2 s where the machine has time
+        serves_again(other)

@@ -139,3 +139,13 @@ def gone(pids: Mapping[int, int]) -> bool:
     """Whether all of these processes have ended."""
     running = {process.pid for process in processes.descendants(os.getpid()) if processes.alive(process)}
     return not running & set(pids.values())
+
+
+def ends_after(pids: Mapping[int, int], number: int) -> float:
+    """Signal all of these processes; how many seconds later the last had ended, which is at most 20."""
+    began = time.monotonic()
+    for pid in pids.values():
+        os.kill(pid, number)
+    while not gone(pids) and time.monotonic() - began < 20:
+        time.sleep(0.005)
+    return time.monotonic() - began
