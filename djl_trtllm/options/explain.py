@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from djl_trtllm.options.guide import GUIDE
-from djl_trtllm.options.runtimes import NOT_YET, SAME_ANYWAY, UNUSED
+from djl_trtllm.options.runtimes import SAME_ANYWAY, UNUSED
 from djl_trtllm.options.table import DEFAULTS, SPECS, Options
 
 HEADER = ("option", "value", "default", "affects", "meaning")
@@ -48,8 +48,6 @@ def notes(options: Options, runtime: str) -> list[str]:
 def _fate(options: Options, name: str, value: object, runtime: str) -> str | None:
     if value is False or value == SAME_ANYWAY.get(runtime, {}).get(name):
         return None
-    if name in NOT_YET:
-        return None if value == DEFAULTS[name] else NOT_YET[name]
     if name in UNUSED.get(runtime, {}):
         return UNUSED[runtime][name]
     need = SPECS[name].used_with or SPECS[name].only_with
@@ -84,11 +82,7 @@ def rows(names: Iterable[str] = SPECS) -> list[Mapping[str, object]]:
             "aliases": list(spec.aliases),
             "meaning": spec.help,
             "only_with": {need[0]: list(need[1])} if (need := spec.used_with or spec.only_with) else {},
-            "unused": {
-                runtime: fate
-                for runtime in UNUSED
-                if (fate := NOT_YET.get(name) or UNUSED[runtime].get(name))
-            },
+            "unused": {runtime: fates[name] for runtime, fates in UNUSED.items() if name in fates},
         }
         for name, spec in ((name, SPECS[name]) for name in names)
     ]
@@ -107,7 +101,7 @@ def as_text(names: Iterable[str] = SPECS) -> str:
 
 def uses(name: str, runtime: str) -> bool:
     """Whether an option decides anything on a runtime."""
-    return name not in NOT_YET and name not in UNUSED[runtime]
+    return name not in UNUSED[runtime]
 
 
 def as_table(names: Iterable[str] = SPECS) -> str:
@@ -128,7 +122,7 @@ def as_table(names: Iterable[str] = SPECS) -> str:
 def as_markdown() -> str:
     """Return docs/options.md."""
     unused = []
-    for title, fates in (("any runtime", NOT_YET), *UNUSED.items()):
+    for title, fates in UNUSED.items():
         unused.append(f"{title}:\n")
         unused += [f"- `{name}` {fate}." for name, fate in sorted(fates.items())]
         unused.append("")

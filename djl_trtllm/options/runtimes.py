@@ -1,7 +1,7 @@
 """What a runtime makes of options that it cannot use: one line for each, saying what holds instead.
 
-An option that is in neither map of a runtime is honoured by it. `NOT_YET` holds for every runtime. What depends on the
-release of TensorRT-LLM is not here: `engines/trtllm` says that once the release is known.
+An option that is in neither map of a runtime is honoured by it. What depends on the release of TensorRT-LLM is not here:
+`engines/trtllm` says that once the release is known.
 """
 
 from __future__ import annotations
@@ -10,13 +10,6 @@ from collections.abc import Mapping
 
 _GPU_ONLY = "is for GPUs"
 _BUILDER = "is for TensorRT-LLM's builder; there is no such step here"
-
-NOT_YET: Mapping[str, str] = {
-    "log_format": "is not in this version; log lines are text",
-    "metrics_port": "is not in this version; metrics are in the log only",
-    "queue_max_tokens": "is not in this version; DJL's job_queue_size limits what waits",
-    "tracing": "is not in this version; no spans are sent",
-}
 
 _OPENVINO: Mapping[str, str] = {
     "batch_scheduler_policy": "is not a choice here; requests pause when the KV cache is full (max_utilization)",

@@ -80,7 +80,7 @@ ELSEWHERE = frozenset(
     default_max_new_tokens on_long_input unknown_parameters unknown_options error_codes tgi_compat
     guided_decoding guide_max_bytes guide_timeout queue_max_tokens runtime cache_dir cache
     cache_max_size cache_remote predict_timeout model_loading_timeout rank_timeout stall_timeout
-    log_requests log_format metrics_port tracing
+    log_requests log_format metrics_host metrics_port tracing
     """.split()  # noqa: SIM905 - reads better than quotes
 )
 """Options that are about finding the model, requests, the cache and the process, whatever the runtime."""
