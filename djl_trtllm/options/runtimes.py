@@ -1,7 +1,7 @@
 """What a runtime makes of options that it cannot use: one line for each, saying what holds instead.
 
-An option that is in neither map of a runtime is honoured by it. What depends on the release of TensorRT-LLM is not here:
-`engines/trtllm` says that once the release is known.
+An option that is in neither map of a runtime is honoured by it. What depends on the release of TensorRT-LLM is not
+here: `engines/trtllm` says that once the release is known.
 """
 
 from __future__ import annotations
