@@ -39,8 +39,12 @@ test-lowest: $(READY) ## unit tests on the lowest versions and on those of LMI's
 check-long: $(READY) ## all tests, in full counts, every family, faults, then the rest with coverage; at most 45 minutes
 	@scripts/timed "make check-long" sh -c '$(PYTEST) -m long --timeout 1800 $(ARGS) && $(PYTEST) -m "not long" $(COVERAGE) $(ARGS)'
 
-lint: $(READY) ## ruff, mypy and the layers
+lint: $(READY) ## ruff, mypy, the layers, bandit
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+	@$(BIN)/bandit --quiet --configfile pyproject.toml --recursive djl_trtllm docker
+
+audit: $(READY) ## known vulnerabilities of everything locked; needs a network that reaches the advisories
+	@$(BIN)/pip-audit --strict --progress-spinner off --disable-pip --no-deps --requirement $(LOCK)
 
 format: $(READY) ## let ruff format and fix what it can
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

@@ -73,7 +73,7 @@ def script(shell: str) -> str:
         elif action.metavar == "FILE":
             _complete(action, shtab.FILE)
     preamble = {"bash": f'{_NAMES}() {{ compgen -W "{names}" -- "$1"; }}'}.get(shell, "")
-    text: str = shtab.complete(parser, shell=shell, preamble=preamble)
+    text: str = shtab.complete(parser, shell=shell, preamble=preamble)  # nosec B604 # a shell by name
     return text + _BASH if shell == "bash" else text
 
 

@@ -28,7 +28,7 @@ def scratch() -> Iterator[Path]:
     """Make a scratch directory, remove it at the end, and remove those of servers that were killed."""
     parent = Path(tempfile.gettempdir())
     if len(str(parent)) > LONGEST_SCRATCH_PARENT:
-        parent = Path("/tmp")  # noqa: S108  mkdtemp below makes a private directory
+        parent = Path("/tmp")  # noqa: S108 # nosec B108 # mkdtemp below makes a private directory
     _remove_abandoned(parent)
     directory = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
     try:

@@ -145,7 +145,10 @@ def _load(shape: Shape, directory: Path) -> Any:
 
         model_class = getattr(own_code, shape.architecture)
         return model_class.from_pretrained(directory).float().eval()
-    return AutoModelForCausalLM.from_pretrained(directory, attn_implementation="eager").float().eval()
+    model = AutoModelForCausalLM.from_pretrained(  # nosec B615 # a directory here
+        directory, attn_implementation="eager", local_files_only=True, use_safetensors=True
+    )
+    return model.float().eval()
 
 
 def _greedy(model: Any, ids: Sequence[int], count: int) -> tuple[list[int], list[float]]:

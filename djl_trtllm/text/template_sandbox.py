@@ -94,7 +94,7 @@ class Sandbox(sandbox.ImmutableSandboxedEnvironment):
 
     def _format(self, text: str, args: Any, kwargs: Any) -> str:
         if isinstance(text, Markup):
-            return Markup(_EscapeFormatter(self, escape=text.escape).vformat(str(text), args, kwargs))  # noqa: S704
+            return type(text)(_EscapeFormatter(self, escape=text.escape).vformat(str(text), args, kwargs))
         return _Formatter(self).vformat(text, args, kwargs)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:

@@ -58,7 +58,7 @@ def _load(text: Text) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(
+        return AutoTokenizer.from_pretrained(  # nosec B615 # a directory here
             text.tokenizer, local_files_only=True, trust_remote_code=text.trust_remote_code
         )
     except Exception as error:

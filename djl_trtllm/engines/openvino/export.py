@@ -64,7 +64,7 @@ def export(job: Job, source: Path, out: Path, dtype: str, reporter: Reporter) ->
 def _load(job: Job, source: Path, dtype: Any) -> Any:
     from transformers import AutoModelForCausalLM
 
-    model, info = AutoModelForCausalLM.from_pretrained(
+    model, info = AutoModelForCausalLM.from_pretrained(  # nosec B615 # a directory here
         source,
         dtype=dtype,
         local_files_only=True,

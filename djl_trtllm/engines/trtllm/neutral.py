@@ -18,7 +18,7 @@ from djl_trtllm.errors import CompileError
 SPELLS = ("vila", "llava", "exaone", "gpt", "coder", "persimmon", "fuyu", "kosmos", "jais", "glm")
 """What stands in a name that the library, or one of its classes, takes as a hint."""
 
-_PLACES = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - only where the usual place has a telling name
+_PLACES = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 # nosec B108 # only where the usual place has a telling name
 
 
 def is_neutral(path: Path) -> bool:
