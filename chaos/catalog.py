@@ -31,6 +31,7 @@ class Scenario:
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario("R1", "r01_poison", "1 % of the requests make the engine fail them"),
     Scenario("R2", "r02_engine_death", "the engine dies, or raises for a whole step"),
+    Scenario("R19", "r19_soak", "a million tiny requests", limit=1800),
     Scenario("R20", "r20_determinism", "other arrival orders and other company"),
 )
 

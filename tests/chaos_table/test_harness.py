@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from chaos import __main__ as program
-from chaos import catalog, child, report
+from chaos import catalog, child, memory, objects, report
 from chaos.catalog import Scenario
 from chaos.figure import Bar, Figure, at_least, at_most, exactly
 from chaos.scale import Scale
+from djl_trtllm.core import Prompt
 
 
 def figure(id_: str = "R1.lost", value: float | None = 0.0) -> Figure:
@@ -136,3 +137,23 @@ def test_a_child_that_fails_shows_its_log(tmp_path: Path) -> None:
 def test_a_child_that_hangs_is_ended(tmp_path: Path) -> None:
     with pytest.raises(child.ScenarioFailed, match="nowhere took longer than 0 s; "):
         child.run(Scenario("R1", "nowhere", "", limit=0), Scale.QUICK, tmp_path)
+
+
+def test_what_stays_alive_is_told() -> None:
+    before = objects.alive()
+    kept = [Prompt("the sea") for _ in range(3)]
+    assert objects.grown(before) == {"djl_trtllm.core.Prompt": len(kept)}
+    assert objects.told(objects.grown(before)) == "3 Prompt"
+    del kept
+    assert objects.told(objects.grown(before)) == "nothing is left"
+
+
+def test_memory_s_peak_is_forgotten_and_seen() -> None:
+    before = memory.settle()
+    memory.forget_peak()
+    block = bytearray(64 * 2**20)
+    block[::4096] = b"x" * len(block[::4096])
+    del block
+    assert memory.peak() - before > 60 * 2**20
+    memory.forget_peak()
+    assert memory.peak() - memory.settle() < 32 * 2**20
