@@ -188,7 +188,7 @@ class Options:
     log_requests: str = opt("sizes", LOG_REQUESTS, "Log ids, sizes and times of requests; never text.")
     log_format: str = opt("text", choice("text", "json"), "How log lines are written.")
     metrics_port: int | None = opt(None, optional(integer(1, 65535)), "Port for Prometheus.")
-    metrics_host: str = opt("0.0.0.0", TEXT,  # noqa: S104 # nosec B104 # a container is scraped from outside
+    metrics_host: str = opt("0.0.0.0", TEXT,  # noqa: S104 - a container is scraped from outside
         "Address that metrics_port listens on.")
     tracing: str = opt("off", choice("off", "otlp"), "Send OpenTelemetry spans.")
 
