@@ -31,6 +31,9 @@ class Scenario:
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario("R1", "r01_poison", "1 % of the requests make the engine fail them"),
     Scenario("R2", "r02_engine_death", "the engine dies, or raises for a whole step"),
+    Scenario("R5", "r05_fuzzed_bodies", "bodies that no client should send"),
+    Scenario("R7", "r07_detokenizing", "random ids and odd bytes, token by token"),
+    Scenario("R8", "r08_stop_strings", "stop strings at every offset"),
     Scenario("R19", "r19_soak", "a million tiny requests", limit=1800),
     Scenario("R20", "r20_determinism", "other arrival orders and other company"),
 )
