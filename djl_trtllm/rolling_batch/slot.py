@@ -43,6 +43,7 @@ class Slot:
         "_content_type",
         "_endings",
         "_failure",
+        "_format",
         "_response",
         "_started",
         "_warnings",
@@ -87,12 +88,14 @@ class Slot:
         self._started = False
         self._failure: DjlTrtllmError | None = None
         self._content_type = "application/json"
+        self._format = ""
         self._warnings: Sequence[str] = ()
 
     def begin(self, request: Request, response: Response, sequences: Sequence[LiveSequence]) -> None:
         """Attach what generation needs. `request` is admitted: limits and context are settled."""
         self._response = response
         self._content_type = response.content_type
+        self._format = request.output_format
         self._warnings = request.warnings
         self.begun = time.monotonic()
         self.sequences = sequences
@@ -123,6 +126,7 @@ class Slot:
             request_id=self.origin.request_id,
             traceparent=self.origin.traceparent,
             ended=now,
+            format=self._format,
         )
 
     def so_far(self) -> tuple[int, int]:

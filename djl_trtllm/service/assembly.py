@@ -14,9 +14,11 @@ from djl_trtllm.rolling_batch.inbox import QueueInbox
 from djl_trtllm.rolling_batch.loop import RollingBatch
 from djl_trtllm.schemas.defaults import Defaults
 from djl_trtllm.schemas.schemas import Schemas
+from djl_trtllm.telemetry import origin
 from djl_trtllm.telemetry.meter import Meter
 from djl_trtllm.telemetry.requests import RequestLog
 from djl_trtllm.telemetry.stall import StallWatch, Watched
+from djl_trtllm.telemetry.tracing import Tracing
 from djl_trtllm.text.template import ChatTemplate
 from djl_trtllm.text.tokenizer import Tokenizer
 
@@ -36,6 +38,7 @@ def assemble(
     formatter: CustomFormatter | None = None,
     watched: Watched | None = None,
     meter: Meter | None = None,
+    tracing: Tracing | None = None,
 ) -> RollingBatch:
     """Return the loop around an engine that was opened with `inbox`.
 
@@ -47,7 +50,12 @@ def assemble(
     schemas = Schemas(Defaults.of(options), engine.limits, engine.features, template, tokenizer.decode)
     writers = Writers(tokenizer.special_ids, tokenizer.token_text, tokenizer.token_bytes, formatter)
     admission = Admission(schemas.parse, writers.make, tokenizer, engine.limits, options.on_long_input)
-    requests = RequestLog(options.log_requests != "off")
+    traced = tracing is not None and tracing.on
+    requests = RequestLog(
+        options.log_requests != "off",
+        origin.traced if traced else None,
+        tracing.ended if tracing is not None and traced else None,
+    )
     watch = StallWatch(options.stall_timeout, watched) if watched is not None else None
     return RollingBatch(
         engine, inbox, admission, item_chars, requests, options.queue_max_tokens, watch, meter

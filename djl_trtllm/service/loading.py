@@ -34,8 +34,9 @@ from djl_trtllm.service.budget import Budget
 from djl_trtllm.service.following import Following
 from djl_trtllm.service.report import Block
 from djl_trtllm.service.served import Service
-from djl_trtllm.telemetry import logs
+from djl_trtllm.telemetry import logs, spans, tracing
 from djl_trtllm.telemetry.metrics import Metrics
+from djl_trtllm.telemetry.tracing import Tracing
 from djl_trtllm.text.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,12 @@ def load(
     joined = joining.join(properties, environ)
     options, runtime, team = joined.options, joined.runtime, joined.team
     loading = _Loading(properties, environ, item_chars, options, runtime, team, started)
-    service = ending.attend(team, loading.run)
+    try:
+        service = ending.attend(team, loading.run)
+    except BaseException as error:
+        loading.traced(error)
+        raise
+    loading.traced(None)
     if isinstance(service, Service):
         loading.report(service)
     else:
@@ -93,7 +99,9 @@ class _Loading:
         self._model: CompiledModel | None = None
         self._expected: Estimate | None = None
         self._noted = False
-        self._metrics = Metrics(Defaults.of(options).model)
+        name = Defaults.of(options).model
+        self._metrics = Metrics(name)
+        self._tracing = tracing.of(options, name) if self._leads else Tracing()
 
     def run(self) -> Service | Following:
         """Go through the whole load."""
@@ -111,9 +119,11 @@ class _Loading:
         if self._leads:
             self._formatter = formatter_of(self._options)
             self._metrics.listen(self._options)
+            self._tracing.open()
         budget = self._budget
         allowed = Allowed(budget.seconds, f"option.{budget.name}", budget.advice) if self._leads else None
-        with LogProgress("loading", log, allowed=allowed) as progress:
+        with LogProgress("loading", log, allowed=allowed) as beating:
+            progress = self._tracing.follow(beating)
             joining.compare(self._options, self._team)
             artifact = Artifact(
                 self._runtime, self._options, self._team, self._environ, progress, self._before_build
@@ -167,6 +177,16 @@ class _Loading:
             self._noted = True
             for note in explain.notes(self._options, self._runtime.name):
                 log.info("%s", note)
+
+    def traced(self, error: BaseException | None) -> None:
+        """Tell the trace that the load has ended."""
+        facts: dict[str, spans.Value] = {
+            "djl_trtllm.runtime": self._runtime.name,
+            "djl_trtllm.ranks": self._team.size,
+        }
+        if self._model is not None and isinstance(self._source, Checkpoint):
+            facts["djl_trtllm.cache"] = "hit" if self._model.hit else "miss"
+        self._tracing.loaded(error, facts)
 
     def report(self, service: Service) -> None:
         """Log the start-up report, on rank 0 once it serves."""
@@ -242,6 +262,7 @@ class _Loading:
                         self._formatter,
                         engine,
                         self._metrics.sources.meter,
+                        self._tracing,
                     )
                 finally:
                     # A damaged file explains whatever the engine said of it, so its verdict comes first.
@@ -261,7 +282,7 @@ class _Loading:
             team.on_failure(engine.abandon)
             given = Given(team)
         self._tell_of(engine, loop)
-        return Service(options, tokenizer, loop, engine, given, self._metrics)
+        return Service(options, tokenizer, loop, engine, given, self._metrics, self._tracing)
 
     def _tell_of(self, engine: Supervisor, loop: RollingBatch) -> None:
         """Let the metrics tell of what is served now."""

@@ -15,6 +15,7 @@ from djl_trtllm.rolling_batch.slot import Replies
 from djl_trtllm.rolling_batch.whole import Answer, answer
 from djl_trtllm.telemetry.metrics import Metrics
 from djl_trtllm.telemetry.stall import Watchdog
+from djl_trtllm.telemetry.tracing import Tracing
 from djl_trtllm.text.tokenizer import Tokenizer
 
 
@@ -32,9 +33,11 @@ class Service:
         engine: Supervisor,
         given: Given | None = None,
         metrics: Metrics | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.given = given
         self._metrics = metrics
+        self._tracing = tracing or Tracing()
         self.options = options
         self.tokenizer = tokenizer
         self._loop = loop
@@ -80,4 +83,5 @@ class Service:
         self._loop.close()
         if self._metrics is not None:
             self._metrics.close()
+        self._tracing.close()
         self._engine.close()

@@ -14,7 +14,14 @@ from djl_trtllm.telemetry import logs
 MOST = 4096
 """Characters of one line that are passed on."""
 
-_LEVEL = re.compile(r"(DEBUG|INFO|WARNING|ERROR|CRITICAL) (?:\w+: )?")
+_LEVELS = {
+    "DEBUG": logging.DEBUG,
+    "INFO": logging.INFO,
+    "WARNING": logging.WARNING,
+    "ERROR": logging.ERROR,
+    "CRITICAL": logging.CRITICAL,
+}
+_LEVEL = re.compile(rf"({'|'.join(_LEVELS)}) (?:\w+: )?")
 
 
 @contextmanager
@@ -43,5 +50,7 @@ def _pass_on(read: int, logger: logging.Logger) -> None:
             if not text.strip():
                 continue
             found = _LEVEL.match(text)
-            level = logging.WARNING if found is None else logging.getLevelName(found[1])
-            logger.log(level, "%s", text if found is None else text[found.end() :])
+            if found is None:
+                logger.warning("%s", text)
+            else:
+                logger.log(_LEVELS[found[1]], "%s", text[found.end() :])

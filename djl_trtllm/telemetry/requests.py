@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -30,6 +30,7 @@ class RequestSummary:
     what DJL or the client calls it, `traceparent` its place in a trace, where those are known; `ended` is on the clock
     of `time.monotonic`. `queue_seconds` is how long it took until its sequences were ready for the engine, 0 where they
     never were. `code` is the stable code of the error that it ended with, also after some text; empty where none.
+    `format` names the response format.
     `metered` are those of its prompt and generated tokens that the metrics counted while it ran.
     """
 
@@ -46,6 +47,7 @@ class RequestSummary:
     ended: float = 0.0
     queue_seconds: float = 0.0
     code: str = ""
+    format: str = ""
     metered: tuple[int, int] = (0, 0)
 
 
@@ -57,7 +59,14 @@ class RequestLog:
     any, in every step. `origin` reads what the lines say of where a request comes from.
     """
 
-    def __init__(self, enabled: bool, read: origin.Read | None = None) -> None:
+    def __init__(
+        self,
+        enabled: bool,
+        read: origin.Read | None = None,
+        also: Callable[[Sequence[RequestSummary]], None] | None = None,
+    ) -> None:
+        """`also` hears of requests that ended, in the loop's thread, whether they are written or not."""
+        self._also = also
         self._enabled = enabled and log.isEnabledFor(logging.INFO)
         self._written = -math.inf
         self.origin: origin.Read = read or (origin.identified if self._enabled else origin.unread)
@@ -67,6 +76,8 @@ class RequestLog:
     def ended(self, requests: Sequence[RequestSummary]) -> None:
         """Record requests that have had their last reply."""
         self.count += len(requests)
+        if self._also is not None:
+            self._also(requests)
         if self._enabled:
             self.waiting += requests
 
@@ -108,7 +119,7 @@ class _Fields(msgspec.Struct, omit_defaults=True, gc=False):
     generated_tokens: int
     first_reply_seconds: float
     total_seconds: float
-    queue_seconds: float = 0.0
+    queue_seconds: float
     code: str = ""
     request_id: str = ""
     trace_id: str = ""

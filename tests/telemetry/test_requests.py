@@ -101,6 +101,7 @@ def test_as_json_a_request_is_an_object_with_its_numbers_at_the_time_when_it_end
             "generated_tokens": 12,
             "first_reply_seconds": 0.25,
             "total_seconds": 1.5,
+            "queue_seconds": 0.0,
             "request_id": "0c9d-1",
             "trace_id": "a" * 32,
         },
