@@ -34,6 +34,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("R5", "r05_fuzzed_bodies", "bodies that no client should send"),
     Scenario("R7", "r07_detokenizing", "random ids and odd bytes, token by token"),
     Scenario("R8", "r08_stop_strings", "stop strings at every offset"),
+    Scenario("R10", "r10_cancel_storm", "requests are cancelled at random points"),
     Scenario("R19", "r19_soak", "a million tiny requests", limit=1800),
     Scenario("R20", "r20_determinism", "other arrival orders and other company"),
 )

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chaos.figure import Bar, Figure, exactly
-from chaos.raising_child import RAISES
+from chaos.openvino_child import MODULE, RAISES
 from chaos.scale import Scale
 from djl_trtllm.core import Inbox
 from djl_trtllm.engines.base import Engine
@@ -101,7 +101,7 @@ def run(scale: Scale) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="chaos-") as directory:
         trigger = Path(directory, "raise")
         os.environ[RAISES] = str(trigger)
-        raising = _openvino(lambda _: trigger.touch(), "chaos.raising_child")
+        raising = _openvino(lambda _: trigger.touch(), MODULE)
         measured = _measure(raising, rounds)
     return figures + _figures("raising", "OpenVINO's pipeline raises in a step", measured)
 
