@@ -140,11 +140,11 @@ Storm = Callable[[Served, int, random.Random], None]
 
 
 def _stopped(served: Served, count: int, dice: random.Random) -> None:
-    """Every request meets a stop string of one letter, sooner or later."""
+    """Every request meets one of three letters, sooner or later."""
     java, sent = served.java, 0
     while sent < count or java.listed:
         while sent < count and len(java.listed) < IN_FLIGHT:
-            java.send(_body(stop=[dice.choice("aeinorst ")]))
+            java.send(_body(stop=dice.sample("aeinorst ", 3)))
             sent += 1
         java.step()
 
