@@ -16,6 +16,7 @@ from djl_trtllm.errors import InvalidRequest
 from djl_trtllm.formats.registry import Writers
 from djl_trtllm.rolling_batch.admit import Admission, Arrival
 from djl_trtllm.rolling_batch.slot import Slot
+from djl_trtllm.schemas import usual
 from djl_trtllm.schemas.defaults import Defaults
 from djl_trtllm.schemas.schemas import Schemas
 from djl_trtllm.text.tokenizer import Tokenizer
@@ -31,6 +32,8 @@ PARAMETERS = {
     "seed": 20,
     "stop": ["\n\n", "###"],
 }
+PROMPTS = 16
+"""Different prompts of a kind of bodies."""
 HEADERS = {"content-type": "application/json", "accept": "*/*"}
 
 
@@ -53,23 +56,28 @@ class RequestsSide:
         schemas = Schemas(Defaults(), engine.limits, Features(), None, tokenizer.decode)
         writers = Writers(tokenizer.special_ids, tokenizer.token_text, tokenizer.token_bytes, None)
         self._engine, self._parse = engine, schemas.parse
+        self._bodies: dict[str, list[bytes]] = {}
         self._admission = Admission(schemas.parse, writers.make, tokenizer, engine.limits, "reject")
 
     def validate(self, how: str, kind: str, size: int, rounds: int) -> float:
-        """Return µs of CPU time for one body of `size` bytes, read by our schemas or by orjson alone.
+        """Return µs of CPU time for one body of about `size` bytes, read by our schemas or by orjson alone.
 
-        `plain` is prose without escapes and few parameters, `full` documentation with many and every common one.
+        `plain` is prose without escapes and few parameters, `full` documentation with many and every common one; in
+        `plain_new` and `full_new` every body has a seed that did not come before.
         """
         import orjson
 
-        body = _prose(size) if kind == "plain" else _body(size)
+        if kind not in self._bodies:
+            self._bodies[kind] = _bodies(kind, size)
+        bodies = self._bodies[kind]
+        chosen = itertools.islice(itertools.cycle(bodies), rounds)
         if how == "orjson":
             begun = time.thread_time()
-            for _ in range(rounds):
+            for body in chosen:
                 orjson.loads(body)
         else:
             begun = time.thread_time()
-            for _ in range(rounds):
+            for body in chosen:
                 self._parse(body, "application/json", "*/*", 7)
         return (time.thread_time() - begun) / rounds * 1e6
 
@@ -118,18 +126,32 @@ class RequestsSide:
         return False
 
 
-def _prose(size: int) -> bytes:
-    """Return a body of `size` bytes that decoders read fastest."""
+def _bodies(kind: str, size: int) -> list[bytes]:
+    """Return bodies of a kind with different prompts; of a new one more than are remembered, with different seeds."""
+    form = _prose if kind.startswith("plain") else _body
+    few = [form(size, index) for index in range(PROMPTS)]
+    if not kind.endswith("_new"):
+        return few
+    bodies = []
+    for index in range(2 * usual.MAX_KNOWN):
+        given = json.loads(few[index % PROMPTS])
+        given["parameters"]["seed"] = index
+        bodies.append(json.dumps(given).encode())
+    return bodies
+
+
+def _prose(size: int, index: int = 0) -> bytes:
+    """Return a body of `size` bytes that decoders read fastest; another one for another `index`."""
     spare = len(workload.body("", 64))
-    words = workload.prompts(1, size)[0].encode("ascii", "ignore").decode()
+    words = workload.prompts(index + 1, size)[index].encode("ascii", "ignore").decode()
     text = "".join(character for character in words if character not in '"\\')
     return workload.body(text[: size - spare], 64)
 
 
-def _body(size: int) -> bytes:
-    """Return a body of `size` bytes, most of which are the prompt."""
-    text = workload.corpus()
-    text = text * (size // len(text) + 1)
+def _body(size: int, index: int = 0) -> bytes:
+    """Return a body of `size` bytes, most of which are the prompt; another one for another `index`."""
+    corpus = workload.corpus()
+    text = (corpus * (size // len(corpus) + 2))[index * size :]
     spare = len(json.dumps({"inputs": "", "parameters": PARAMETERS, "stream": True}))
     low, high = 0, size
     while low < high:  # the most characters that fit, as JSON spells some of them in many bytes

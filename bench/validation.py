@@ -1,7 +1,8 @@
 """Validation: CPU time to read and check a body of 4 kB ÷ orjson's to read it at all.
 
-Two bodies: prose without escapes and few parameters, which orjson reads fastest, and documentation with many and every
-common parameter.
+Two kinds of bodies: prose without escapes and few parameters, which orjson reads fastest, and documentation with many
+and every common parameter. Each with one prompt after another and the same parameters, as applications send them, and
+with parameters that did not come before.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from bench.stats import Bar, Figure
 
 BAR = Bar(2.0)
 SIZE = 4_096
-KINDS = ("plain", "full")
+KINDS = ("plain", "full", "plain_new", "full_new")
 ROUNDS = 20_000
 
 

@@ -11,7 +11,7 @@ from djl_trtllm.schemas.kinds import CHOICES, JSON_OBJECT, TEXT, Choices, says
 
 # Rows read best as a table.
 # fmt: off
-class Guided(msgspec.Struct, frozen=True, kw_only=True):
+class Guided(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Parameters that bind the answer: vLLM's and LMI's names, and OpenAI's. At most one of them in a request."""
 
     response_format: Annotated[dict[str, Any], says(JSON_OBJECT,

@@ -93,6 +93,11 @@ def request(arrived: Arrived[Body], site: Site) -> Request:
     )
 
 
+def seeded(arrived: Arrived[Body]) -> bool:
+    """Whether the client has sent a seed of its own."""
+    return arrived.given.parameters is not None and arrived.given.parameters.seed is not None
+
+
 def _prompts(arrived: Arrived[Body]) -> list[Prompt]:
     inputs, problems = arrived.given.inputs, arrived.problems
     if isinstance(inputs, str):

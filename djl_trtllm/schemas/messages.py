@@ -25,14 +25,14 @@ _OTHER = {
 }
 
 
-class Part(msgspec.Struct, frozen=True):
+class Part(msgspec.Struct, frozen=True, omit_defaults=True):
     """One part of a content that is a list."""
 
     type: Annotated[str, says(TEXT, "Only `text`.")] | None = None
     text: Annotated[str, says(TEXT, "The text.")] | None = None
 
 
-class Call(msgspec.Struct, frozen=True):
+class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     """The function of a tool call; `arguments` as JSON text, as OpenAI has them, or as an object."""
 
     name: Annotated[Name, says(TEXT, "The function that was called.")] | None = None
@@ -41,7 +41,7 @@ class Call(msgspec.Struct, frozen=True):
     ) = None
 
 
-class ToolCall(msgspec.Struct, frozen=True):
+class ToolCall(msgspec.Struct, frozen=True, omit_defaults=True):
     """A call that the assistant made in an earlier message."""
 
     id: Annotated[str, says(TEXT, "Its id.")] | None = None
@@ -52,7 +52,7 @@ class ToolCall(msgspec.Struct, frozen=True):
 _ROLES = "a text: system, developer, user, assistant or tool"
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     """One message; what else it holds is not given to the template."""
 
     role: (

@@ -27,7 +27,7 @@ from djl_trtllm.schemas.kinds import (
 )
 
 
-class StreamOptions(msgspec.Struct, frozen=True):
+class StreamOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     """OpenAI's `stream_options`; what else it may hold has no effect here."""
 
     include_usage: (

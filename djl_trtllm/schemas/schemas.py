@@ -17,12 +17,14 @@ from djl_trtllm.schemas.arrived import Arrived
 from djl_trtllm.schemas.defaults import Defaults
 from djl_trtllm.schemas.rules import rules
 from djl_trtllm.schemas.site import Site
+from djl_trtllm.schemas.usual import UsualRequests
 from djl_trtllm.text.template import ChatTemplate
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 """DJL's own limit for one message between Java and Python."""
 
 _HEAD = 256
+_JSON = "application/json"
 _TYPE = re.compile(r"[a-z0-9.+/-]{1,60}")
 
 
@@ -65,6 +67,7 @@ class Schemas:
         decode: Callable[[Sequence[int]], str] | None = None,
     ) -> None:
         self._site = Site(defaults, limits, features, template, decode)
+        self._usual = UsualRequests()
 
     def parse(self, body: bytes, content_type: str, accept: str, seed: int | None) -> Request:
         """Return the request in `body`, the ids of its prompts still empty where the client sent none.
@@ -76,7 +79,20 @@ class Schemas:
             raise BodyTooLarge(
                 f"The body has {len(body)} bytes; the limit is 20 MiB ({MAX_BODY_BYTES} bytes)."
             )
+        if content_type != _JSON and content_type[:10].lower() == "text/plain":
+            return self._request(_LMI, Arrived(lmi.Body(inputs=_plain(body)), accept, seed))
+        if len(body) > sizes.LARGE:
+            return self._request(*self._read(body, content_type, accept, seed))
+        known = self._usual.find(body, accept, seed)
+        if known is not None:
+            return known
         schema, read = self._read(body, content_type, accept, seed)
+        request = self._request(schema, read)
+        if schema is _LMI:
+            self._usual.remember(body, accept, request, seeded=lmi.seeded(read))
+        return request
+
+    def _request(self, schema: _Schema, read: Arrived[Any]) -> Request:
         request = schema.request(read, self._site)
         if read.problems:
             raise InvalidRequest(*read.problems)
@@ -85,8 +101,6 @@ class Schemas:
     def _read(
         self, body: bytes, content_type: str, accept: str, seed: int | None
     ) -> tuple[_Schema, Arrived[Any]]:
-        if content_type[:10].lower() == "text/plain":
-            return _LMI, Arrived(lmi.Body(inputs=_plain(body)), accept, seed)
         likely = _likely(body)
         if len(body) > sizes.LARGE:
             _check_type(content_type, body)

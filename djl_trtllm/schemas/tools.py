@@ -19,7 +19,7 @@ _MANY = 64
 _ANYTHING = {"type": "object", "properties": {}}
 
 
-class Function(msgspec.Struct, frozen=True):
+class Function(msgspec.Struct, frozen=True, omit_defaults=True):
     """A function that the answer may call."""
 
     name: Annotated[str, says(TEXT, "Its name.")] | None = None
@@ -30,7 +30,7 @@ class Function(msgspec.Struct, frozen=True):
     )
 
 
-class Tool(msgspec.Struct, frozen=True):
+class Tool(msgspec.Struct, frozen=True, omit_defaults=True):
     """One entry of `tools`."""
 
     type: Annotated[Literal["function"], says("a text: function", "Its kind.")] | None = None
