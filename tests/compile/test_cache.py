@@ -5,8 +5,6 @@ import os
 import resource
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -26,16 +24,6 @@ from djl_trtllm.options.table import Options
 from djl_trtllm.ranks import Solo
 from tests.support import plans
 from tests.support.plans import Stages, build, compiled, plan
-
-
-def process(root: Path, kind: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.support.plans", str(root), kind],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=plans.ROOT,
-    )
 
 
 def debris(root: Path) -> list[str]:
@@ -210,7 +198,7 @@ def test_off_removes_what_killed_processes_left(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_builder_killed_leaves_nothing_that_is_loaded(tmp_path: Path) -> None:
-    with process(tmp_path, "slow") as builder:
+    with plans.start(tmp_path, "slow") as builder:
         assert builder.stdout is not None
         assert builder.stdout.readline() == "building\n"
         builder.send_signal(signal.SIGKILL)
@@ -222,7 +210,7 @@ def test_a_builder_killed_leaves_nothing_that_is_loaded(tmp_path: Path) -> None:
 
 
 def test_sixteen_processes_build_once(tmp_path: Path) -> None:
-    processes = [process(tmp_path, "counted") for _ in range(16)]
+    processes = [plans.start(tmp_path, "counted") for _ in range(16)]
     said = []
     for one in processes:
         with one:
@@ -244,7 +232,7 @@ def test_a_waiter_says_what_it_waits_for_and_starts_within_a_second(
 ) -> None:
     caplog.set_level(logging.INFO)
     stages = Stages()
-    with process(tmp_path, "slow") as builder:
+    with plans.start(tmp_path, "slow") as builder:
         assert builder.stdout is not None
         assert builder.stdin is not None
         builder.stdout.readline()

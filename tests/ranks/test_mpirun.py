@@ -2,66 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import time
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support import rank_jobs
+from tests.support.rank_jobs import Job
+
 SECONDS = 8.0
-MPIRUN = ("mpirun", "-np", "2", "--allow-run-as-root", "--bind-to", "none", "--oversubscribe")
 CASES = ("well", "raise:1", "exit:1", "hang:1", "hang:0", "absent:1")
 
 
-@dataclass
-class Job:
-    """One run of two ranks. `ended` is when mpirun was gone."""
-
-    text: str
-    code: int
-    ended: float
-
-    def at(self, rank: int, event: str) -> float:
-        for line in self.text.splitlines():
-            words = line.split()
-            if words[:2] == [str(rank), event]:
-                return float(words[2])
-        raise AssertionError(f"rank {rank} never said {event}:\n{self.text}")
-
-
 @pytest.fixture(scope="module")
-def jobs() -> dict[str, Job]:
-    """All cases side by side: what they do most of the time is wait."""
-    beside = str(Path(sys.executable).parent)
-    # The path of a session directory must be short.
-    environ = {**os.environ, "PATH": f"{beside}:{os.environ['PATH']}", "TMPDIR": "/tmp"}
-    started = {
-        case: subprocess.Popen(
-            [*MPIRUN, sys.executable, "-m", "tests.support.rank", case, str(SECONDS)],
-            cwd=ROOT,
-            env=environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for case in CASES
-    }
-    ends: dict[str, float] = {}
-    deadline = time.monotonic() + 60
-    while len(ends) < len(started) and time.monotonic() < deadline:
-        for case, process in started.items():
-            if case not in ends and process.poll() is not None:
-                ends[case] = time.time()
-        time.sleep(0.05)
-    for process in started.values():
-        process.kill()
-    texts = {case: process.communicate()[0] for case, process in started.items()}
-    assert ends.keys() == started.keys(), texts
-    return {case: Job(texts[case], started[case].returncode, ends[case]) for case in CASES}
+def jobs() -> Mapping[str, Job]:
+    return rank_jobs.run(CASES, SECONDS)
 
 
 def test_ranks_share_and_agree(jobs) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -44,6 +45,17 @@ def build(out: Path, progress: Progress) -> None:
 
 def compiled(root: Path, mode: str = "use", **options: object) -> CompiledModel:
     return ensure(Recipe(plan(**options), build), Solo(), CacheSettings(root, mode), Stages())
+
+
+def start(root: Path, kind: str) -> subprocess.Popen[str]:
+    """Start a process that compiles on a cache, see below."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.support.plans", str(root), kind],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
 
 
 def _slow(out: Path, progress: Progress) -> None:
