@@ -37,6 +37,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("R10", "r10_cancel_storm", "requests are cancelled at random points"),
     Scenario("R19", "r19_soak", "a million tiny requests", limit=1800),
     Scenario("R20", "r20_determinism", "other arrival orders and other company"),
+    Scenario("R21", "r21_hang", "the engine hangs, or a call into it"),
 )
 
 
