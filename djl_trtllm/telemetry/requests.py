@@ -103,7 +103,7 @@ class Ended(Told):
 
     def lines(self) -> Sequence[str]:
         """Return a line for each request."""
-        return [_line(request) for request in self._requests]
+        return list(map(_line, self._requests))
 
     def objects(self, encode: Encode) -> Iterator[str]:
         """Yield a JSON line for each request, at the time when it ended."""
@@ -143,11 +143,19 @@ def _fields(request: RequestSummary) -> _Fields:
     )
 
 
+_LINE = "request %d%s %s status %d %d+%d tokens first reply %.3f s total %.3f s%s"
+
+
 def _line(request: RequestSummary) -> str:
-    named = request.request_id
-    return (
-        f"request {request.id} {f'({named}) ' if named else ''}{request.reason} status {request.status} "
-        f"{request.prompt_tokens}+{request.generated_tokens} tokens "
-        f"first reply {request.first_reply_seconds:.3f} s total {request.total_seconds:.3f} s"
-        + (f" decoding recovered {request.recoveries} times" if request.recoveries else "")
+    named, recoveries = request.request_id, request.recoveries
+    return _LINE % (
+        request.id,
+        " (" + named + ")" if named else "",
+        request.reason,
+        request.status,
+        request.prompt_tokens,
+        request.generated_tokens,
+        request.first_reply_seconds,
+        request.total_seconds,
+        f" decoding recovered {recoveries} times" if recoveries else "",
     )
