@@ -35,6 +35,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("R7", "r07_detokenizing", "random ids and odd bytes, token by token"),
     Scenario("R8", "r08_stop_strings", "stop strings at every offset"),
     Scenario("R10", "r10_cancel_storm", "requests are cancelled at random points"),
+    Scenario("R11", "r11_queue", "10,000 requests wait in the local front"),
     Scenario("R19", "r19_soak", "a million tiny requests", limit=1800),
     Scenario("R20", "r20_determinism", "other arrival orders and other company"),
     Scenario("R21", "r21_hang", "the engine hangs, or a call into it"),
