@@ -35,7 +35,7 @@ class Start(msgspec.Struct, array_like=True, tag="start", frozen=True):
     step_tokens: int
     max_sequences: int
     prefix_caching: bool
-    properties: dict[str, str | int]
+    properties: dict[str, str | int | bool]
     stop_ids: list[int]
     guide: str = ""
 

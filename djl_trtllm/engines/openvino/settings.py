@@ -63,21 +63,27 @@ def guide_directory(facts: ModelFacts, options: Options) -> str:
     return str(found.path)
 
 
-def properties(options: Options) -> dict[str, str | int]:
-    """OpenVINO's own properties. `fast` sets none: the CPU and the model file decide.
+def properties(options: Options) -> dict[str, str | int | bool]:
+    """OpenVINO's own properties. `fast` sets no precision: the CPU and the model file decide.
+
+    Where the threads take all cores they are not bound to one each, as OpenVINO does by default: the worker and Java
+    need some of a core too, and a bound thread waits for it while another core idles (a step took 1.2 to 1.3 times as
+    long on two busy cores, 2026.4.1).
 
     `exact` computes in f32 with an f32 KV cache. KV_CACHE_PRECISION=f32 needs the inference precision set with
     it, or the pipeline cannot be constructed on a CPU with bf16; group size 0 keeps int8 models from quantising
     their activations, which would make results depend on the batch (both observed, 2026.4.1).
     """
-    found: dict[str, str | int] = {}
+    found: dict[str, str | int | bool] = {}
     if options.openvino_precision == "exact":
         found |= {
             "INFERENCE_PRECISION_HINT": "f32",
             "KV_CACHE_PRECISION": "f32",
             "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
         }
-    if options.openvino_threads is not None:
+    if options.openvino_threads is None:
+        found["ENABLE_CPU_PINNING"] = False
+    else:
         found["INFERENCE_NUM_THREADS"] = options.openvino_threads
     return found
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from djl_trtllm.core import Limit
+from djl_trtllm.engines.openvino import messages as m
 from djl_trtllm.engines.openvino import settings as s
 from djl_trtllm.engines.openvino.model import ModelFacts
 from djl_trtllm.options import sources
@@ -78,13 +79,20 @@ def test_without_positions_the_options_bound_the_context() -> None:
 
 
 def test_exact_sets_every_precision_and_fast_none() -> None:
-    assert s.properties(options()) == {}
+    assert s.properties(options(openvino_threads=1)) == {"INFERENCE_NUM_THREADS": 1}
     assert s.properties(options(openvino_precision="exact", openvino_threads=3)) == {
         "INFERENCE_PRECISION_HINT": "f32",
         "KV_CACHE_PRECISION": "f32",
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
         "INFERENCE_NUM_THREADS": 3,
     }
+
+
+def test_threads_on_all_cores_are_not_bound_to_one_each() -> None:
+    assert s.properties(options()) == {"ENABLE_CPU_PINNING": False}
+    sent = m.decode_to_child(m.encode(s.settings(facts(), options(), GIB)[0]))
+    assert isinstance(sent, m.Start)
+    assert sent.properties == {"ENABLE_CPU_PINNING": False}
 
 
 def test_a_step_has_room_for_every_sequence() -> None:
