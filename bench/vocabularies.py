@@ -1,4 +1,4 @@
-"""The two kinds of vocabularies that most models have, and one that no table can decode.
+"""The two kinds of vocabularies that most models have, and a third one.
 
 Byte-level (GPT-2, Llama 3, Qwen); pieces with blanks as ▁ and bytes to fall back on (Llama 2, Mistral); WordPiece.
 """
@@ -44,7 +44,7 @@ def byte_fallback() -> Any:
 
 @cache
 def wordpiece() -> Any:
-    """Train a vocabulary of BERT's kind, whose decoder looks at a token's neighbours."""
+    """Train a vocabulary of BERT's kind, whose decoder asks whether a token is the first."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     made = Tokenizer(models.WordPiece(unk_token="<unk>"))

@@ -1,9 +1,10 @@
 """What each token says, worked out once per id, for decoders that treat tokens one by one.
 
-Two families are covered, and with them nearly every causal language model:
+Three families are covered, and with them nearly every causal language model:
 - byte level (GPT-2, Llama 3, Qwen, Falcon): a token is a run of bytes, spelled in GPT-2's alphabet;
 - pieces (Llama 2, Mistral, Gemma, Phi-3): literal replacements, `<0xHH>` byte tokens, and possibly the first
-  blank of the whole text stripped; and plain Metaspace, which drops the mark of the very first token.
+  blank of the whole text stripped; and plain Metaspace, which drops the mark of the very first token;
+- WordPiece (BERT), whose tokens have a blank before them, or a mark for none, but for the very first one.
 For any other decoder there is no table, and its tokens are decoded by `tokenizers` itself.
 """
 
@@ -64,13 +65,13 @@ class TokenTable(dict[int, str | None]):
 class Spelling:
     """How a tokenizer's decoder spells tokens, and what it does at the very beginning of a text.
 
-    `strip` is a character of which one is dropped at the beginning of the text; `first_mark` one that is
-    dropped wherever it stands in the first token.
+    `strip` is a character of which one is dropped at the beginning of the text; `first` says what the first token says,
+    where that is not what it says later.
     """
 
     to_bytes: Callable[[str], bytes]
     strip: str = ""
-    first_mark: str = ""
+    first: Callable[[str], str] | None = None
 
 
 def spelling(vocabulary: Vocabulary) -> Spelling | None:
@@ -81,8 +82,10 @@ def spelling(vocabulary: Vocabulary) -> Spelling | None:
         return Spelling(byte_level)
     if kinds == ["Metaspace"]:
         mark = steps[0]["replacement"]
-        first_mark = "" if steps[0].get("prepend_scheme") == "never" else mark
-        return Spelling(Pieces([(mark, " ")], byte_fallback=False), first_mark=first_mark)
+        first = None if steps[0].get("prepend_scheme") == "never" else lambda token: token.replace(mark, "")
+        return Spelling(Pieces([(mark, " ")], byte_fallback=False), first=first)
+    if kinds == ["WordPiece"]:
+        return _word_pieces(vocabulary)
     return _pieces(steps)
 
 
@@ -104,6 +107,27 @@ def _pieces(steps: list[dict[str, object]]) -> Spelling | None:
     if rest == ["Fuse", "Strip"] and steps[1].get("start") == 1 and steps[1].get("stop") == 0:
         return Spelling(pieces, strip=str(steps[1]["content"]))
     return None
+
+
+def _word_pieces(vocabulary: Vocabulary) -> Spelling | None:
+    """Ask the decoder itself what a token says, first and later; None if it does not treat each token alone."""
+    decode = vocabulary.tokenizer.decoder.decode
+
+    def later(token: str) -> str:
+        text: str = decode(["a", token])
+        return text[1:]
+
+    def first(token: str) -> str:
+        text: str = decode([token])
+        return text
+
+    if decode(list(_PROBE)) != first(_PROBE[0]) + "".join(map(later, _PROBE[1:])):
+        return None
+    return Spelling(lambda token: later(token).encode(), first=first)
+
+
+_PROBE = ("we", "do", "not", "'", "s", "n't", ".", "##.", " ", "##'s", "do not", "!")
+"""Its clean-up drops blanks before some of these, and would drop others if it saw the whole text."""
 
 
 def byte_level(token: str) -> bytes:

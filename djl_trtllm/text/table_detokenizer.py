@@ -26,7 +26,7 @@ class TableDetokenizer:
         self._starting = False
         if spelling.strip:
             self._starting = not any(table[token_id] != "" for token_id in prompt_ids)
-        elif spelling.first_mark:
+        elif spelling.first is not None:
             self._starting = not any(table.shown(token_id) is not None for token_id in prompt_ids)
         self.look_up: Callable[[int], str | None]
         self._choose(odd=self._starting)
@@ -52,8 +52,8 @@ class TableDetokenizer:
 
     def _odd_step(self, token_id: int) -> str:
         text = self._table[token_id]
-        if self._starting and self._spelling.first_mark:
-            return self._first(token_id)
+        if self._starting and self._spelling.first is not None:
+            return self._first(token_id, self._spelling.first)
         raw = self._table.raw[token_id] if text is None else text.encode()
         if not raw:
             return ""
@@ -66,10 +66,10 @@ class TableDetokenizer:
         self._choose(odd=self._starting or self._pending != b"")
         return text
 
-    def _first(self, token_id: int) -> str:
+    def _first(self, token_id: int, says: Callable[[str], str]) -> str:
         token = self._table.shown(token_id)
         if token is None:
             return ""
         self._starting = False
         self._choose(odd=False)
-        return token.replace(self._spelling.first_mark, "")
+        return says(token)

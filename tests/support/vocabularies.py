@@ -77,10 +77,10 @@ def _metaspace() -> Tokenizer:
     return _added(tokenizer)
 
 
-def _wordpiece() -> Tokenizer:
+def _wordpiece(*, cleanup: bool) -> Tokenizer:
     tokenizer = Tokenizer(models.WordPiece(unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.decoder = decoders.WordPiece(cleanup=cleanup)
     tokenizer.train_from_iterator(
         TEXTS, trainers.WordPieceTrainer(vocab_size=520, show_progress=False, special_tokens=SPECIAL)
     )
@@ -125,7 +125,8 @@ _MAKERS: Mapping[str, Callable[[], Tokenizer]] = {
     "llama": lambda: _pieces(strip=True),
     "gemma": lambda: _pieces(strip=False),
     "metaspace": _metaspace,
-    "wordpiece": _wordpiece,
+    "wordpiece": lambda: _wordpiece(cleanup=True),
+    "wordpiece_as_it_is": lambda: _wordpiece(cleanup=False),
     "no_decoder": _no_decoder,
     "converted": _of_pieces,
     "tiktoken": _of_ranks,
@@ -133,10 +134,11 @@ _MAKERS: Mapping[str, Callable[[], Tokenizer]] = {
     "without_replacement": lambda: _without_bytes(0xEF, 0xFF),
 }
 BYTE_LEVEL = ("byte_level", "byte_level_prefix_space", "tiktoken")
-WITHOUT_BYTE_FALLBACK = (*BYTE_LEVEL, "metaspace", "wordpiece", "no_decoder")
+WORDPIECE = ("wordpiece", "wordpiece_as_it_is")
+WITHOUT_BYTE_FALLBACK = (*BYTE_LEVEL, "metaspace", *WORDPIECE, "no_decoder")
 STRIPPING = ("llama", "converted")
 WITH_BYTE_FALLBACK = (*STRIPPING, "gemma", "without_some_bytes")
-BY_TABLE = (*BYTE_LEVEL, "metaspace", *STRIPPING, "gemma")
+BY_TABLE = (*BYTE_LEVEL, "metaspace", *WORDPIECE, *STRIPPING, "gemma")
 KINDS = (*WITHOUT_BYTE_FALLBACK, *WITH_BYTE_FALLBACK)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,6 +30,8 @@ def with_decoder(decoder: Any) -> Vocabulary:
         decoders.ByteLevel(),
         decoders.Sequence([decoders.ByteLevel(), FUSE]),
         decoders.Metaspace(),
+        decoders.WordPiece(),
+        decoders.WordPiece(prefix="_", cleanup=False),
         decoders.Sequence([REPLACE, FALLBACK, FUSE, STRIP]),
         decoders.Sequence([REPLACE, FALLBACK, FUSE]),
         decoders.Sequence([REPLACE, FALLBACK]),
@@ -43,7 +46,7 @@ def test_known(decoder: Any) -> None:
     "decoder",
     [
         None,
-        decoders.WordPiece(),
+        decoders.Sequence([decoders.WordPiece(), FUSE]),
         decoders.BPEDecoder(),
         decoders.CTC(),
         decoders.Sequence([FALLBACK, REPLACE, FUSE]),
@@ -56,6 +59,16 @@ def test_known(decoder: Any) -> None:
 )
 def test_unknown(decoder: Any) -> None:
     assert spelling(with_decoder(decoder)) is None
+
+
+def test_a_decoder_that_cleans_the_whole_text_up_is_unknown() -> None:
+    def decode(tokens: list[str]) -> str:
+        return " ".join(tokens).replace(" ##", "").replace(" .", ".").replace(" do not", " don't")
+
+    tokenizer = SimpleNamespace(decoder=SimpleNamespace(decode=decode))
+    made = SimpleNamespace(decoder_steps=[{"type": "WordPiece"}], tokenizer=tokenizer)
+    assert decode(["a", "b", "##c", "."]) == "a bc."
+    assert spelling(made) is None  # type: ignore[arg-type]
 
 
 def test_a_pattern_that_is_a_regular_expression_is_unknown() -> None:
