@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-MPIRUN = ("mpirun", "-np", "2", "--allow-run-as-root", "--bind-to", "none", "--oversubscribe")
+RANKS = 2
+MPIRUN = ("mpirun", "-np", str(RANKS), "--allow-run-as-root", "--bind-to", "none", "--oversubscribe")
 
 
 @dataclass
