@@ -36,6 +36,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("R8", "r08_stop_strings", "stop strings at every offset"),
     Scenario("R10", "r10_cancel_storm", "requests are cancelled at random points"),
     Scenario("R11", "r11_queue", "10,000 requests wait in the local front"),
+    Scenario("R12", "r12_drain", "SIGTERM under load"),
     Scenario("R13", "r13_killed_builds", "builders are killed at random moments", limit=1800),
     Scenario("R14", "r14_damaged_artifacts", "bits flip and ends of files are lost"),
     Scenario("R15", "r15_same_key", "16 processes compile the same model at once"),
