@@ -18,6 +18,7 @@ from typing import Any
 
 from djl_trtllm.errors import OptionsError
 from djl_trtllm.formats.legacy_formatter import adapted, is_legacy
+from djl_trtllm.options.secrets import clean
 
 MODEL_FILE = "model.py"
 
@@ -107,7 +108,7 @@ def _file(spec: str, path: Path) -> ModuleType:
 
 
 def _described(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
+    return clean(f"{type(error).__name__}: {' '.join(str(error).split())}")[:200]
 
 
 def _wrong(spec: str, problem: str) -> OptionsError:

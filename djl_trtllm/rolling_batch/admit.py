@@ -13,6 +13,7 @@ from djl_trtllm.rolling_batch.live_sequence import LiveSequence
 from djl_trtllm.rolling_batch.prompts import Prompts
 from djl_trtllm.rolling_batch.slot import Slot
 from djl_trtllm.rolling_batch.text_stream import PlainStream, StoppingStream, TextStream
+from djl_trtllm.schemas.quoting import logged
 from djl_trtllm.text.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ class Admission:
         sampling = self._fitted(request)
         response = self._respond(request)
         for warning in request.warnings:
-            log.warning("request %d: %s", slot.id, warning)
+            log.warning("request %d: %s", slot.id, logged(warning))
         sequences, requests = [], []
         plain = not (sampling.top_logprobs or sampling.prompt_logprobs)
         for index, prompt in enumerate(p for p in request.prompts for _ in range(request.sequences)):

@@ -17,6 +17,7 @@ from djl_trtllm.errors import InvalidRequest
 from djl_trtllm.options.nearest import nearest
 from djl_trtllm.schemas import repeats
 from djl_trtllm.schemas.kinds import MAX_ITEMS
+from djl_trtllm.schemas.quoting import Quoting
 from djl_trtllm.schemas.rules import Rule, rules
 
 EXAMPLE = '{"inputs": "Hello", "parameters": {"max_new_tokens": 20}}'
@@ -150,7 +151,8 @@ class Reader:
             return f"{name} belongs inside parameters; here it has no effect."
         close = nearest(name, known)
         hint = f"did you mean {close}?" if close else "it has no effect."
-        return f"{name} is not a parameter; {hint}"
+        meant = f"; perhaps {close} was meant." if close else "."
+        return Quoting(f"{name} is not a parameter; {hint}", f"A parameter that is not known has no effect{meant}")
 
 
 def _whole(rule: Rule, raw: msgspec.Raw) -> object:

@@ -19,6 +19,7 @@ from djl_trtllm.errors import ArtifactError, LoadError, RankError
 from djl_trtllm.formats import custom
 from djl_trtllm.formats.custom import CustomFormatter
 from djl_trtllm.options import explain, sources
+from djl_trtllm.options.secrets import clean
 from djl_trtllm.options.table import Options
 from djl_trtllm.ranks import ending
 from djl_trtllm.ranks.mpi_team import MpiTeam
@@ -99,7 +100,7 @@ class _Loading:
         self._model: CompiledModel | None = None
         self._expected: Estimate | None = None
         self._noted = False
-        name = Defaults.of(options).model
+        name = logs.hide(clean(Defaults.of(options).model))
         self._metrics = Metrics(name)
         self._tracing = tracing.of(options, name) if self._leads else Tracing()
 

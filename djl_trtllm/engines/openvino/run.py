@@ -48,6 +48,7 @@ from djl_trtllm.errors import (
     LoadError,
     OutOfMemory,
 )
+from djl_trtllm.telemetry.logs import describe
 
 if TYPE_CHECKING:
     from djl_trtllm.options.table import Options
@@ -165,8 +166,8 @@ class OpenVINOEngine:
                 continue
             try:
                 sequences.append(sequenced(request))
-            except (TypeError, ValueError, OverflowError):
-                logger.exception("Request %d could not be sent to the engine.", request.id)
+            except (TypeError, ValueError, OverflowError) as failure:
+                logger.error("Request %d could not be sent to the engine: %s", request.id, describe(failure))
                 defect = InternalError("The request could not be handed to the engine.")
                 refused.append(TokenChunk(request.id, error=defect))
         with self._lock:
@@ -332,6 +333,8 @@ class OpenVINOEngine:
                 f"({tokens.source}): {failure.text}. Lower openvino_kv_cache, max_rolling_batch_size or "
                 "max_input_len, or use quantize."
             )
+        if failure.kind == m.LIBRARIES:
+            return LoadError(f"OpenVINO cannot be used here: {failure.text}.")
         return ArtifactError(f"OpenVINO cannot load the compiled model: {failure.text}")
 
 
