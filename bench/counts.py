@@ -19,7 +19,7 @@ LENGTH = Bar(1.05)
 LOG = Bar(1.01)
 FEW, MANY = 64, 999
 ANSWER = 64
-"""Tokens of the answer that a line of the request log is compared with, as many as the handler's figure has."""
+"""Tokens of the answer that log and metrics are compared with, as many as the handler's figure has."""
 
 
 def run(_pairs: int, *, few: int = FEW, many: int = MANY) -> list[Figure]:
@@ -30,16 +30,17 @@ def run(_pairs: int, *, few: int = FEW, many: int = MANY) -> list[Figure]:
     djl.extract(djl.VERSIONS[0])
     counts_side.prepare()
     counts_side.prepare_texts()
-    asked = (("handler", str(few), str(many)), ("upstream", str(few), str(many)), ("log",), ("detokenise",))
+    asked = (("handler", str(few), str(many)), ("upstream", str(few), str(many)))
+    asked += (("log",), ("metrics", str(few)), ("detokenise",))
     with ThreadPoolExecutor(2) as pool:
         runs = [pool.submit(callgrind.run, "bench.counts_side", *arguments) for arguments in asked]
-        handler, upstream, log, texts = (run.result() for run in runs)
+        handler, upstream, log, metrics, texts = (run.result() for run in runs)
     return [
         *stats.told(
             [
                 *_handler(handler, few, many),
                 *_upstream(handler, upstream),
-                *_log(log, handler, few),
+                *_told(log, metrics, few),
                 *_texts(texts),
             ]
         ),
@@ -86,19 +87,26 @@ def _upstream(ours: dict[str, Span], theirs: dict[str, Span]) -> list[Figure]:
     return figures
 
 
-def _log(counted: dict[str, Span], handler: dict[str, Span], streams: int) -> list[Figure]:
-    """A request's instructions with its log line ÷ without, for an answer of the usual length."""
+def _told(log: dict[str, Span], metrics: dict[str, Span], streams: int) -> list[Figure]:
+    """A request's instructions with its log line and metrics ÷ without, for an answer of the usual length."""
     ended = counts_side.TOGETHER * (counts_side.TOKENS - 1)
-    line = _per(counted["sizes"], ended) - _per(counted["off"], ended)
-    without = (
-        _per(handler[f"arrival/{streams}"], streams)
-        + (ANSWER - 2) * _per(handler[f"streamed/{streams}"], streams * counts_side.STREAMED)
-        + _per(handler[f"ending/{streams}"], streams)
-    )
+    line = _per(log["sizes"], ended) - _per(log["off"], ended)
+    metered, without = (_request(metrics, name, streams) for name in ("on", "off"))
+    told = "of a request's instructions without"
     return [
-        _exact("counts/log", 1 + line / without, LOG, "of a request's instructions without its log line"),
+        _exact("counts/told", (metered + line) / without, LOG, f"{told} log and metrics"),
         _plain("counts/log/line", line, "instructions/request"),
+        _plain("counts/metrics", metered - without, "instructions/request"),
     ]
+
+
+def _request(counted: dict[str, Span], name: str, streams: int) -> float:
+    """Instructions of a request with an answer of the usual length."""
+    return (
+        _per(counted[f"arrival/{name}"], streams)
+        + (ANSWER - 2) * _per(counted[f"streamed/{name}"], streams * counts_side.STREAMED)
+        + _per(counted[f"ending/{name}"], streams)
+    )
 
 
 def _texts(counted: dict[str, Span]) -> list[Figure]:

@@ -21,6 +21,9 @@ from unittest import mock
 from bench import djl, vocabularies, workload
 from bench.callgrind import span
 from bench.schedule import Schedule, read
+from djl_trtllm.rolling_batch.loop import RollingBatch, Step
+from djl_trtllm.rolling_batch.slot import Replies
+from djl_trtllm.telemetry.meter import Meter
 from djl_trtllm.text.tokenizer import Tokenizer
 
 TOKENS = 24
@@ -104,6 +107,32 @@ def log(count: Callable[[str], None]) -> None:
                 span(partial(loaded.run, loaded.steps(TOKENS - 1)), count, name)
 
 
+class Unmetered(RollingBatch):
+    """The loop without what a step does for the metrics, but for the sum of its chunks."""
+
+    def step(self, step: Step) -> Replies:
+        self.beats += 1
+        try:
+            arrivals = self._receive(step)
+            self._admit(arrivals)
+            self._advance()
+            return self._emit()
+        finally:
+            self.beats += 1
+
+
+def metrics(count: Callable[[str], None], streams: str) -> None:
+    """Count a generation with metrics and one without; neither is logged."""
+    loaded = schedule(log_requests="off")
+    _generation(count, loaded, int(streams), "on")
+    with (
+        mock.patch("djl_trtllm.service.assembly.RollingBatch", Unmetered),
+        mock.patch.object(Meter, "ended", list),
+    ):
+        loaded = schedule(log_requests="off")
+        _generation(count, loaded, int(streams), "off")
+
+
 def _generation(count: Callable[[str], None], loaded: Schedule, streams: int, name: str) -> None:
     posted = bodies(streams)
     loaded.generation(posted)
@@ -130,7 +159,7 @@ def _decode(tokenizer: Tokenizer, answers: list[list[int]]) -> None:
         detokenizer.flush()
 
 
-KINDS = {"handler": handler, "upstream": upstream, "log": log, "detokenise": detokenise}
+KINDS = {"handler": handler, "upstream": upstream, "log": log, "metrics": metrics, "detokenise": detokenise}
 
 
 def main(file: str, kind: str, *arguments: str) -> None:

@@ -36,7 +36,7 @@ STOP_SECONDS = 0.1
 """How long the end of the process waits for a step to tell its requests."""
 
 METER_SECONDS = 1.0
-"""Between two looks at how many tokens the running requests have."""
+"""Between two times that the meter counts, while requests run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,10 @@ class RollingBatch:
         self._watch = watch
         self._meter = meter or Meter()
         self._waited = 0.0
-        self._metered = time.monotonic()
+        self._heard = (0, 0, 0)
+        """Chunks with tokens of the last step, the batches they came in, and the sequences that went on."""
+        self._every = METER_SECONDS
+        self._due = time.monotonic() + self._every
         self.beats = 0
         """Goes up by one at the beginning and at the end of each step."""
         self._ids = itertools.count(1)
@@ -105,9 +108,11 @@ class RollingBatch:
             self._admit(arrivals)
             self._advance()
             replies = self._emit()
-            self._meter.step.observe(time.monotonic() - began - self._waited)
-            if began - self._metered >= METER_SECONDS:
-                self._count_tokens(began)
+            now = time.monotonic()
+            self._meter.stepped(now, now - began - self._waited, *self._heard)
+            if now >= self._due or not self._slots:
+                self._count()
+                self._due = now + self._every
             return replies
         finally:
             self.beats += 1
@@ -189,8 +194,7 @@ class RollingBatch:
                     if chunk.finish is None and chunk.error is None:
                         stopped.append(chunk.id)
                     self._settle(sequence, stopped)
-        if news:
-            self._meter.heard(sum(map(len, news)) - empty, len(news), len(live))
+        self._heard = (sum(map(len, news)) - empty, len(news), len(live))
         if stopped:
             self._engine.cancel(stopped)
         if self._watch is not None:
@@ -266,11 +270,11 @@ class RollingBatch:
         for slot in gone:
             slot.release()
 
-    def _count_tokens(self, now: float) -> None:
-        """Count the tokens of requests that run: long ones would else be counted at their ends only."""
-        self._metered = now
+    def _count(self) -> None:
+        """Have the meter count, also the tokens of requests that still run."""
         for slot in self._slots:
             slot.metered = self._meter.progressed(slot.metered, slot.so_far())
+        self._meter.settle()
 
     def _void(self, slots: Sequence[Slot]) -> None:
         self._meter.cancelled += sum(not slot.over for slot in slots)

@@ -1,6 +1,7 @@
-"""The numbers that serving leaves behind: plain ones, changed once a step or once a request, never once a token.
+"""The numbers that serving leaves behind: plain ones, noted once a step or once a request, never once a token.
 
-The loop's thread writes, others read at any time: each number is right by itself, two of them may be a step apart.
+What is noted is counted by `settle`, once a second: many values at a time cost a fraction of as many single ones. The
+loop's thread writes, others read at any time: each number is right by itself, two of them may be a moment apart.
 """
 
 from __future__ import annotations
@@ -8,19 +9,32 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
+from operator import attrgetter
 
-from djl_trtllm.telemetry import catalog
+from djl_trtllm.telemetry.catalog import BETWEEN_TOKENS, FIRST_TOKEN, REQUEST, STEP
 from djl_trtllm.telemetry.histogram import Histogram
 from djl_trtllm.telemetry.requests import RequestSummary
 
-SUCCESSES = {"eos_token": "stop", "stop_sequence": "stop", "length": "length"}
-"""How vLLM calls the reasons of an end, by how LMI's response schema does."""
+_REASON, _CODE = attrgetter("reason"), attrgetter("code")
+_TOTAL, _QUEUE = attrgetter("total_seconds"), attrgetter("queue_seconds")
+_PROMPT, _GENERATED = attrgetter("prompt_tokens"), attrgetter("generated_tokens")
+_METERED, _RECOVERIES = attrgetter("metered"), attrgetter("recoveries")
 
 
 class Meter:
-    """Counts of one rolling batch. `firsts` takes the seconds to each sequence's first token, see `heard`."""
+    """Counts of one rolling batch.
+
+    `firsts` takes, of each sequence that has its first token in the step that runs, the seconds since its request's
+    arrival. `reasons` are of requests that ended without an error, as LMI's response schema calls them; `codes` are of
+    the errors of the others.
+    """
 
     __slots__ = (
+        "_begun",
+        "_busy",
+        "_chunks",
+        "_ended",
+        "_gaps",
         "_last",
         "between_tokens",
         "cancelled",
@@ -38,38 +52,47 @@ class Meter:
 
     def __init__(self) -> None:
         self.firsts: list[float] = []
-        self.first_token = Histogram(catalog.FIRST_TOKEN)
-        self.between_tokens = Histogram(catalog.BETWEEN_TOKENS)
-        self.queue = Histogram(catalog.REQUEST)
-        self.total = Histogram(catalog.REQUEST)
-        self.step = Histogram(catalog.STEP)
-        self.reasons: Counter[str] = Counter(dict.fromkeys(SUCCESSES.values(), 0))
+        self.first_token = Histogram(FIRST_TOKEN)
+        self.between_tokens = Histogram(BETWEEN_TOKENS)
+        self.queue = Histogram(REQUEST)
+        self.total = Histogram(REQUEST)
+        self.step = Histogram(STEP)
+        self.reasons: Counter[str] = Counter()
         self.codes: Counter[str] = Counter()
         self.cancelled = 0
         self.recoveries = 0
         self.prompted = 0
         self.generated = 0
         self._last = time.monotonic()
+        self._busy: list[float] = []
+        self._gaps: list[float] = []
+        self._chunks: list[int] = []
+        self._begun: list[float] = []
+        self._ended: list[RequestSummary] = []
 
-    def heard(self, chunks: int, batches: int, running: int) -> None:
-        """Take note of what the engine brought: `chunks` with tokens in `batches`, one a step of the engine.
+    def stepped(self, now: float, busy: float, chunks: int, batches: int, running: int) -> None:
+        """Take note of a step that ends `now` and was `busy` for so many seconds.
 
-        `running` sequences have not ended. Those whose first token it was stand in `firsts`.
+        The engine brought `chunks` with tokens in `batches`, one a step of its own; `running` sequences go on.
         """
-        now = time.monotonic()
+        self._busy.append(busy)
         firsts = self.firsts
         if firsts:
             chunks -= len(firsts)
-            for seconds in firsts:
-                self.first_token.observe(seconds)
-            if chunks <= 0 and running > len(firsts):
-                # The others were held up by the new ones, and their gap is not over yet.
-                firsts.clear()
-                return
+            self._begun += firsts
             firsts.clear()
-        if chunks > 0:
-            self.between_tokens.observe((now - self._last) / batches, chunks)
-        self._last = now
+            if chunks <= 0 and running:
+                # The others were held up by the new ones, and their gap is not over yet.
+                return
+        if batches:
+            if chunks > 0:
+                self._gaps.append((now - self._last) / batches)
+                self._chunks.append(chunks)
+            self._last = now
+
+    def ended(self, requests: Sequence[RequestSummary]) -> None:
+        """Take note of requests that have had their last reply."""
+        self._ended += requests
 
     def progressed(self, before: tuple[int, int], now: tuple[int, int]) -> tuple[int, int]:
         """Count the prompt and generated tokens that a running request has `now` and had not `before`; return `now`."""
@@ -77,19 +100,36 @@ class Meter:
         self.generated += now[1] - before[1]
         return now
 
-    def ended(self, requests: Sequence[RequestSummary]) -> None:
-        """Count requests that have had their last reply."""
-        for request in requests:
-            self.total.observe(request.total_seconds)
-            if request.code:
-                self.codes[request.code] += 1
-            else:
-                self.reasons[SUCCESSES.get(request.reason, request.reason)] += 1
-            if request.generated_tokens or not request.code:
-                self.queue.observe(request.queue_seconds)
-                prompted, generated = request.metered
-                # Of one that was cut off, more may have been counted while it ran than there is in its end.
-                self.prompted += max(request.prompt_tokens - prompted, 0)
-                self.generated += max(request.generated_tokens - generated, 0)
-            if request.recoveries:
-                self.recoveries += request.recoveries
+    def settle(self) -> None:
+        """Count what was noted."""
+        self.step.observe(self._busy)
+        self._busy = []
+        if self._begun:
+            self.first_token.observe(self._begun)
+            self._begun = []
+        if self._gaps:
+            self.between_tokens.observe_weighted(self._gaps, self._chunks)
+            self._gaps, self._chunks = [], []
+        if self._ended:
+            ended, self._ended = self._ended, []
+            self._settle(ended)
+
+    def _settle(self, ended: list[RequestSummary]) -> None:
+        self.total.observe(map(_TOTAL, ended))
+        codes = Counter(map(_CODE, ended))
+        if len(ended) != codes.pop("", 0):
+            self.codes.update(codes)
+            good = [request for request in ended if not request.code]
+            ended = [request for request in ended if request.generated_tokens or not request.code]
+            self.reasons.update(map(_REASON, good))
+        else:
+            self.reasons.update(map(_REASON, ended))
+        self.queue.observe(map(_QUEUE, ended))
+        prompted, generated = sum(map(_PROMPT, ended)), sum(map(_GENERATED, ended))
+        for metered in filter(any, map(_METERED, ended)):
+            prompted -= metered[0]
+            generated -= metered[1]
+        # Of one that was cut off, more may have been counted while it ran than there is in its end.
+        self.prompted += max(prompted, 0)
+        self.generated += max(generated, 0)
+        self.recoveries += sum(map(_RECOVERIES, ended))

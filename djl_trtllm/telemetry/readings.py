@@ -12,6 +12,9 @@ from djl_trtllm.telemetry.catalog import Metric
 from djl_trtllm.telemetry.histogram import Histogram
 from djl_trtllm.telemetry.meter import Meter
 
+SUCCESSES = {"eos_token": "stop", "stop_sequence": "stop", "length": "length"}
+"""How vLLM calls the reasons of an end, by how LMI's response schema does."""
+
 Labels = tuple[str, ...]
 """Values of a metric's own labels, in their order."""
 
@@ -87,9 +90,16 @@ def _values(sources: Sources) -> Iterator[tuple[Metric, Mapping[Labels, float | 
     for metric, value in alone.items():
         if value is not None:
             yield metric, {(): value}
-    yield c.REQUEST_SUCCESS, {(reason,): n for reason, n in list(meter.reasons.items())}
-    yield c.REQUEST_ERRORS, {(code,): n for code, n in list(meter.codes.items())}
+    yield c.REQUEST_SUCCESS, _successes(dict(meter.reasons))
+    yield c.REQUEST_ERRORS, {(code,): n for code, n in dict(meter.codes).items()}
     yield c.ENGINE_CACHE, {(result,): int(start.cache == result) for result in ("hit", "miss")}
+
+
+def _successes(reasons: Mapping[str, int]) -> Mapping[Labels, float]:
+    found: dict[Labels, float] = {(reason,): 0 for reason in SUCCESSES.values()}
+    for reason, number in reasons.items():
+        found[SUCCESSES.get(reason, reason),] = found.get((SUCCESSES.get(reason, reason),), 0) + number
+    return found
 
 
 def _stats(engine: Told | None) -> EngineStats:
