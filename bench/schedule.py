@@ -54,9 +54,9 @@ class Schedule:
         self, version: str, answers: Sequence[workload.Sequence], model: Path, **options: str
     ) -> None:
         djl.use(version)
-        from djl_trtllm import handler
+        from djl_trtllm import worker
 
-        handler._part = handler._load  # a worker loads once; here a second schedule may come after the first
+        worker._part = worker._load  # a worker loads once; here a second schedule may come after the first
         self.tokens = len(answers[0].ids)
         self._engine = ours.PreparedEngine(answers, workload.VOCABULARY)
         self._handle = ours.start(version, model, self._engine, **options)

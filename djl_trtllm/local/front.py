@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -28,6 +29,11 @@ logger = logging.getLogger(__name__)
 
 BODY_LIMIT = 64 * 2**20
 """Bytes of a request's body (DJL-Serving's default max_request_size)."""
+_REQUEST_ID = re.compile(r"[!-~]{1,256}")
+"""Ids that go back to the client and into logs; another one is replaced."""
+HANDLER = "handler"
+"""The property by which DJL would call another function of the worker, with the client's headers for its options. The
+refusal is DJL-Serving's (0.25 to 0.36)."""
 CUSTOM_ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 UNAVAILABLE = "ServiceUnavailableException"
 RETRY_LATER = {"retry-after": "5"}
@@ -100,7 +106,8 @@ class Front:
             self._answering.discard(task)
 
     async def _invoke(self, response: _Response, request: Request) -> None:
-        request_id = response.request_id = request.headers.get("x-request-id") or str(uuid.uuid4())
+        given = request.headers.get("x-request-id", "")
+        request_id = response.request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
         name = request.path_params.get("name", self.name)
         if name != self.name:
             await response.refuse(404, "ModelNotFoundException", f"Model not found: {name}")
@@ -116,6 +123,9 @@ class Front:
 
     async def _admit(self, request: Request, request_id: str) -> Stream:
         """Read the body, wait for a place and start the stream. Raises _Refused, or ClientDisconnect."""
+        properties = _input_properties(request, request_id)
+        if any(name.lower() == HANDLER for name in properties):
+            raise _Refused(400, "BadRequestException", "The handler can't be overridden in a request.")
         try:
             body = await _body(request)
         except BodyTooLarge:
@@ -137,7 +147,7 @@ class Front:
         if await request.is_disconnected():
             gate.leave()
             raise ClientDisconnect
-        stream = Stream(body, _input_properties(request, request_id), gate.leave)
+        stream = Stream(body, properties, gate.leave)
         pump.start(stream)
         return stream
 

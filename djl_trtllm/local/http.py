@@ -1,4 +1,4 @@
-"""uvicorn, with the three things it does not offer: a reason phrase, a connection reset, and an end of our own.
+"""uvicorn, with what it does not offer: a reason phrase, a connection reset, a limit for heads, an end of our own.
 
 ASGI has no place for the status line's text, and DJL-Serving puts the handler's error text there. The application
 finds two functions in `scope["extensions"]`, below the names here.
@@ -21,6 +21,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 REASON = "djl_trtllm.reason"
 RESET = "djl_trtllm.reset"
 
+HEAD_LIMIT = 64 * 1024
+"""Bytes of a request's first line and headers; httptools has no limit of its own (0.6 to 0.8)."""
+
 LAST_BYTES = 2
 """Seconds in which what was sent last reaches the clients, once nothing more is to be sent."""
 
@@ -40,11 +43,36 @@ class _ReasonTransport:
         return getattr(self._inner, name)
 
 
+class _HeadTooLarge(Exception):
+    """Ends the parsing of a request."""
+
+
 class Protocol(HttpToolsProtocol):
-    """Adds the two extensions to every request's scope."""
+    """Adds the two extensions to every request's scope, and answers 431 to a head over `HEAD_LIMIT`."""
+
+    _too_large = False
+    _beginning = -1
+    """Bytes that came of a head whose end has not come yet; -1 outside of one."""
+
+    def data_received(self, data: bytes) -> None:
+        """Called with what the connection has received."""
+        super().data_received(data)
+        if self._beginning >= 0:
+            self._beginning += len(data)
+            if self._beginning > HEAD_LIMIT:
+                self._refuse()
+
+    def on_message_begin(self) -> None:
+        """Called by the parser at a request's first byte."""
+        super().on_message_begin()
+        self._beginning = 0
 
     def on_headers_complete(self) -> None:
         """Called by the parser when a request's head is there; the application's task has not run yet."""
+        self._beginning = -1
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_LIMIT:
+            self._too_large = True
+            raise _HeadTooLarge
         super().on_headers_complete()
         cycle = self.cycle
 
@@ -56,6 +84,19 @@ class Protocol(HttpToolsProtocol):
 
         scope: Any = cycle.scope  # uvicorn types extensions as plain data
         scope["extensions"] = {REASON: reason, RESET: reset}
+
+    def send_400_response(self, msg: str) -> None:
+        """Called for what cannot be parsed, and for what a callback has raised."""
+        if self._too_large:
+            self._refuse()
+        else:
+            super().send_400_response(msg)
+
+    def _refuse(self) -> None:
+        self.transport.write(
+            b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+        )
+        self.transport.close()
 
 
 class Server(uvicorn.Server):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -10,6 +11,7 @@ from http import HTTPStatus
 from djl_trtllm.local.engine import Part
 
 Header = tuple[bytes, bytes]
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 OURS = ("content-length", "transfer-encoding", "connection", "x-request-id")
 """Headers that a handler cannot set: the server's own win (DJL-Serving 0.36.0, observed)."""
 
@@ -26,13 +28,12 @@ class Head:
 def head(part: Part, request_id: str) -> Head:
     """Return the head of a response whose first part is `part`.
 
-    Raises ValueError where DJL-Serving's HTTP library does: a line break in the reason or in a header's value.
+    Raises ValueError where DJL-Serving's HTTP library does: a line break in the reason or in a header's value, and
+    a header's name that is none.
     """
     status = part.status if 200 <= part.status <= 599 else 500
     reason = b"" if part.reason in ("", "OK") else _latin(part.reason)
-    headers = [
-        (name.lower().encode("ascii", "replace"), _latin(value)) for name, value in part.headers.items()
-    ]
+    headers = [(_name(name), _latin(value)) for name, value in part.headers.items()]
     headers = [pair for pair in headers if pair[0].decode() not in OURS]
     headers.append((b"x-request-id", _latin(request_id)))
     if status >= 400:
@@ -46,6 +47,12 @@ def error(status: int, kind: str, message: str, extra: Mapping[str, str] | None 
     """Return an answer of the server itself, in DJL-Serving's shape."""
     body = json.dumps({"code": status, "type": kind, "message": message}).encode()
     return Part(body, True, status, "", {"content-type": "application/json", **(extra or {})})
+
+
+def _name(text: str) -> bytes:
+    if not _TOKEN.fullmatch(text):
+        raise ValueError("a header's name that is none")
+    return text.lower().encode()
 
 
 def _latin(text: str) -> bytes:

@@ -38,9 +38,9 @@ def prepared() -> Callable[[bytes], None]:
     djl_python.importable()
     from djl_python.inputs import Input
 
-    from djl_trtllm.handler import Server
     from djl_trtllm.rolling_batch.wire import MAX_SLOTS
     from djl_trtllm.service.served import Service
+    from djl_trtllm.worker import Server
     from tests.support.java_side import decode_item
     from tests.support.loop import Rig, tokenizer
     from tests.support.toy_engine import EVERYTHING, ToyEngine, toy_limits

@@ -85,6 +85,44 @@ def test_a_request_reaches_the_engine_with_its_headers():
     run(scenario, answers)
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"handler": "_load", "model_id": "any/thing", "trust_remote_code": "true"},
+        {"Handler": "handle"},
+        {"X-Amzn-SageMaker-Custom-Attributes": "a=1; HANDLER =Output"},
+    ],
+)
+def test_no_client_names_a_function_of_the_worker(headers):
+    answers = Answers(Part(b"yes", True))
+
+    async def scenario(front, client):
+        for path in ("/invocations", "/predictions/mine", "/v1/chat/completions"):
+            got = await client.post(path, content=b"body", headers=headers)
+            assert (got.status_code, got.json()["message"]) == (
+                400,
+                "The handler can't be overridden in a request.",
+            )
+        assert answers.asked == []
+
+    run(scenario, answers)
+
+
+@pytest.mark.parametrize("given", ["a b", "\x80", "x" * 257, ""])
+def test_an_odd_id_of_a_request_is_replaced(given):
+    answers = Answers(Part(b"yes", True))
+
+    async def scenario(front, client):
+        got = await client.post(
+            "/invocations", content=b"", headers={"x-request-id": given.encode("latin-1")}
+        )
+        ((_, seen),) = answers.asked
+        assert got.headers["x-request-id"] == seen["requestId"] != given
+        assert len(seen["requestId"]) == 36
+
+    run(scenario, answers)
+
+
 def test_what_java_refuses():
     async def scenario(front, client):
         got = await client.post("/invocations", content=b"x")

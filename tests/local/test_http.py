@@ -96,6 +96,55 @@ def test_reasons_hold_for_one_response_only():
         ]
 
 
+def heads(*pieces):
+    """What a client gets for a head that is sent in pieces, until the connection ends."""
+
+    def conversation(port):
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+            with contextlib.suppress(ConnectionError):  # the answer may come before all is sent
+                for piece in pieces:
+                    client.sendall(piece)
+            answer = b""
+            with contextlib.suppress(ConnectionError):
+                while piece := client.recv(1000):
+                    answer += piece
+                    if answer.endswith(b"\r\n\r\nok"):
+                        break
+            return answer
+
+    return conversation
+
+
+LARGE = b"x" * (module.HEAD_LIMIT + 1)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (b"GET /200 HTTP/1.1\r\nA: ", LARGE, b"\r\n\r\n"),
+        (b"GET /200 HTTP/1.1\r\nA: " + LARGE + b"\r\n\r\n",),
+        (b"GET /" + LARGE + b" HTTP/1.1\r\n\r\n",),
+        (b"GET /200 HTTP/1.1\r\n", *([b"a: b\r\n" * 1000] * 12)),
+    ],
+    ids=["one header in pieces", "one header at once", "the path", "many headers, no end"],
+)
+def test_a_head_has_a_limit(pieces):
+    with running() as (server, listening):
+        assert talk(server, listening, heads(*pieces)).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_body_counts_for_nothing_in_a_heads_limit():
+    body = b"x" * (4 * module.HEAD_LIMIT)
+    head = b"POST /200 HTTP/1.1\r\nHost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+    with running() as (server, listening):
+        assert talk(server, listening, heads(head, body)).startswith(b"HTTP/1.1 200 ")
+
+
+def test_what_is_no_http_is_400():
+    with running() as (server, listening):
+        assert talk(server, listening, heads(b"\x00\x01\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+
+
 def test_reset():
     def conversation(port):
         with socket.create_connection(("127.0.0.1", port), timeout=10) as client:

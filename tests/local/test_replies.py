@@ -40,6 +40,12 @@ def test_line_breaks_are_an_error(part):
         replies.head(part, "id")
 
 
+@pytest.mark.parametrize("name", ["X-A\r\nX-B", "X A", "X:A", "", "X-\u00e9"])
+def test_names_that_are_none_are_an_error(name):
+    with pytest.raises(ValueError, match="a header's name that is none"):
+        replies.head(Part(b"", True, 200, "", {name: "x"}), "id")
+
+
 def test_an_error_of_the_server():
     part = replies.error(503, "Kind", "Text", {"retry-after": "1"})
     assert json.loads(part.data) == {"code": 503, "type": "Kind", "message": "Text"}

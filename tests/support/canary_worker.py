@@ -29,6 +29,7 @@ from djl_trtllm.errors import DjlTrtllmError, GenerationFailed  # noqa: E402
 from djl_trtllm.service import Service  # noqa: E402
 from tests.support import loop, toy_engine  # noqa: E402
 from tests.support.java_side import JavaSide  # noqa: E402
+from tests.support.ports import free_port  # noqa: E402
 from tests.support.toy_runtime import ToyRuntime, write_checkpoint  # noqa: E402
 
 FORMATTER = """
@@ -101,7 +102,8 @@ def load(directory: Path, log_format: str, **more: str) -> None:
 def serve(directory: Path, log_format: str) -> None:
     """Send every kind of request, alone and together."""
     told: dict[str, list[object]] = {}
-    load(directory, log_format, metrics_port=str(free_port(directory)))
+    port = free_port()
+    load(directory, log_format, metrics_port=str(port))
     java = JavaSide(handler.handle)
     for bodies in (canaries.GOOD, canaries.GUIDED, canaries.BAD):
         clients = {name: java.send(body, **canaries.HEADERS) for name, body in bodies.items()}
@@ -126,7 +128,6 @@ def serve(directory: Path, log_format: str) -> None:
     broken.properties.update({"batch_size": "1", "batch_000.x": canaries.PROMPT})
     broken.content.add(key="batch_000.data", value=canaries.PROMPT)  # no bytes: a defect of whoever sends it
     told["broken input"] = [handler.handle(broken).code]
-    port = (directory / "port").read_text()
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as page:
         (directory / "metrics.txt").write_bytes(page.read())
     (directory / "told.json").write_text(json.dumps(told))
@@ -173,16 +174,6 @@ def close() -> None:
     service = getattr(getattr(part, "__self__", None), "_service", None)
     if isinstance(service, Service):
         service.close()
-
-
-def free_port(directory: Path) -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    (directory / "port").write_text(str(port))
-    return port
 
 
 def main(directory: Path, log_format: str, end: str = "") -> None:
