@@ -8,7 +8,7 @@ import time
 
 from chaos import catalog, child, report
 from chaos.catalog import Scenario
-from chaos.figure import FAILED, PASS, SHORT, Figure
+from chaos.figure import FAILED, PASS, SHORT, UNDECIDED, Figure
 from chaos.scale import Scale
 
 
@@ -52,7 +52,8 @@ def _run(scenarios: list[Scenario], scale: Scale) -> int:
 
 def _verdict(figures: list[Figure], scale: Scale) -> int:
     counts = {
-        verdict: sum(figure.verdict == verdict for figure in figures) for verdict in (PASS, SHORT, FAILED)
+        verdict: sum(figure.verdict == verdict for figure in figures)
+        for verdict in (PASS, SHORT, UNDECIDED, FAILED)
     }
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
     print(f"\n{report.table(figures)}\n\n{said} ({scale.value} counts); recorded in {report.RESULTS}")

@@ -6,7 +6,7 @@ import operator
 from dataclasses import dataclass
 from typing import Any
 
-PASS, SHORT, FAILED = "pass", "short", "failed"
+PASS, SHORT, UNDECIDED, FAILED = "pass", "short", "undecided", "failed"
 
 _COMPARISONS = {"<=": operator.le, ">=": operator.ge, "==": operator.eq}
 
@@ -41,7 +41,9 @@ class Figure:
     """One line of the table. `id` is the promise's and a name, as in "R1.healthy_failures".
 
     `value` is None where the scenario ended before it had one. `spread` is the range of the values that `value`
-    stands for, where it stands for several; `detail` says in a few words how it was measured.
+    stands for, where it stands for several; `detail` says in a few words how it was measured. Where `interval`, the
+    spread is the 95 % interval of a value that other processes on the machine move: it is undecided rather than short
+    while the interval reaches the bar.
     """
 
     id: str
@@ -51,6 +53,7 @@ class Figure:
     bar: Bar | None
     detail: str = ""
     spread: tuple[float, float] | None = None
+    interval: bool = False
 
     @property
     def promise(self) -> str:
@@ -59,10 +62,13 @@ class Figure:
 
     @property
     def verdict(self) -> str:
-        """Return "pass", "short", or "failed" where there is no value."""
+        """Return "pass", "short", "undecided", or "failed" where there is no value."""
         if self.value is None or self.bar is None:
             return FAILED
-        return PASS if self.bar.met(self.value) else SHORT
+        if self.bar.met(self.value):
+            return PASS
+        reached = self.interval and self.spread is not None and any(map(self.bar.met, self.spread))
+        return UNDECIDED if reached else SHORT
 
     def entry(self) -> dict[str, Any]:
         """Return what results.json says of the figure."""
@@ -71,6 +77,7 @@ class Figure:
             "id": self.id,
             "value": self.value,
             "spread": spread and list(spread),
+            "interval": self.interval,
             "unit": self.unit,
             "bar": self.bar and str(self.bar),
             "verdict": self.verdict,
@@ -90,6 +97,7 @@ class Figure:
             bar=Bar.parse(bar) if bar else None,
             detail=entry["detail"],
             spread=(spread[0], spread[1]) if spread else None,
+            interval=entry["interval"],
         )
 
 

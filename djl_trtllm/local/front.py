@@ -23,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 from djl_trtllm.local import http, replies
 from djl_trtllm.local.engine import ChunkTimeout, Part, PredictError
 from djl_trtllm.local.gate import Closing, Gate, QueueFull
-from djl_trtllm.local.pump import Pump, Stream
+from djl_trtllm.local.pump import Pump, SlowReader, Stream
 
 logger = logging.getLogger(__name__)
 
@@ -250,16 +250,21 @@ class _Response:
         else:
             await self.whole(replies.error(status, kind, message, headers))
 
-    async def reset(self) -> None:
-        """Cut the connection and wait until the server has noticed."""
+    def abort(self) -> None:
+        """Cut the connection."""
         if http.RESET in self._extensions:
             self._extensions[http.RESET]()
+
+    async def reset(self) -> None:
+        """Cut the connection and wait until the server has noticed."""
+        self.abort()
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
 
 async def _answer(response: _Response, stream: Stream) -> None:
-    """Pass a stream on. A stream that stalls ends in a connection reset, as in DJL-Serving."""
+    """Pass a stream on. A stream that stalls, and a client that does, ends in a connection reset."""
+    stream.cut = response.abort
     try:
         part = await stream.next()
         await response.head(part)
@@ -269,7 +274,7 @@ async def _answer(response: _Response, stream: Stream) -> None:
             await response.body(part)
     except PredictError as problem:
         await response.refuse(problem.status, problem.kind, problem.message)
-    except ChunkTimeout:
+    except (ChunkTimeout, SlowReader):
         await response.reset()
     except ValueError as problem:  # from replies.head
         await response.refuse(500, "IllegalArgumentException", str(problem))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from queue import SimpleQueue
@@ -17,6 +18,14 @@ from typing import Protocol
 from djl_trtllm.local.engine import Part
 
 logger = logging.getLogger(__name__)
+
+BEHIND = 768 << 10
+"""Bytes of an answer that a client may be behind; with what its connection holds they are less than a megabyte. What it
+does not read stays in Java, its place taken."""
+
+
+class SlowReader(Exception):
+    """A client stayed `BEHIND` for as long as it may."""
 
 
 class PartSource(Protocol):
@@ -36,12 +45,34 @@ class Predictor(Protocol):
 
 
 class Stream:
-    """One answer on its way: filled by the outbox, emptied by the request's task, both on the event loop."""
+    """One answer on its way: filled by the outbox, emptied by the request's task, both on the event loop.
+
+    `cut` is called there when the client is not waited for any more, even while the task is busy sending to it.
+    """
 
     def __init__(self, body: bytes, headers: Mapping[str, str], done: Callable[[], None]) -> None:
         self.body, self.headers, self.done = body, headers, done
+        self.cut: Callable[[], None] | None = None
         self._news: deque[Part | Exception] = deque()
         self._waiter: asyncio.Future[None] | None = None
+        # Bytes that came, written by the pump's thread alone, and that were taken, by the event loop alone.
+        self._came = self._taken = 0
+        self._room = threading.Event()
+
+    @property
+    def behind(self) -> int:
+        """Bytes that wait here for the client."""
+        return self._came - self._taken
+
+    def admit(self, size: int, patience: float) -> bool:
+        """Wait until there is room for a part of `size` bytes; False when there is none after `patience` s. Blocks."""
+        deadline = time.monotonic() + patience
+        while self.behind and self.behind + size > BEHIND:
+            self._room.clear()
+            if self.behind + size > BEHIND and not self._room.wait(max(deadline - time.monotonic(), 0)):
+                return False
+        self._came += size
+        return True
 
     async def next(self) -> Part:
         """Return the next part, or raise what ended the stream."""
@@ -51,11 +82,15 @@ class Stream:
         news = self._news.popleft()
         if isinstance(news, Exception):
             raise news
+        self._taken += len(news.data)
+        self._room.set()
         return news
 
     def deliver(self, news: Part | Exception) -> None:
         """Take what a thread brought."""
         self._news.append(news)
+        if isinstance(news, SlowReader) and self.cut is not None:
+            self.cut()
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -94,6 +129,8 @@ class Pump:
             stream.body = b""
             while True:
                 part = answer.next(self._chunk_timeout)
+                if not stream.admit(len(part.data), self._chunk_timeout):
+                    raise SlowReader
                 self._post(stream, part, part.last)
                 if part.last:
                     return

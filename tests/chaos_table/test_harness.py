@@ -157,3 +157,18 @@ def test_memory_s_peak_is_forgotten_and_seen() -> None:
     assert memory.peak() - before > 60 * 2**20
     memory.forget_peak()
     assert memory.peak() - memory.settle() < 32 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("value", "spread", "interval", "verdict"),
+    [
+        (4.0, (1.0, 9.0), True, "pass"),
+        (6.0, (4.0, 9.0), True, "undecided"),
+        (6.0, (5.5, 9.0), True, "short"),
+        (6.0, (4.0, 9.0), False, "short"),
+    ],
+)
+def test_a_value_that_noise_may_have_moved_is_undecided(value, spread, interval, verdict) -> None:
+    figure = Figure("R9.change", "slow", value, "%", Bar("<=", 5), "", spread, interval)
+    assert figure.verdict == verdict
+    assert Figure.of_entry(figure.entry()) == figure

@@ -3,6 +3,7 @@ import threading
 
 import pytest
 
+from djl_trtllm.local import pump as module
 from djl_trtllm.local.engine import Part
 from djl_trtllm.local.pump import Pump, Stream
 
@@ -83,5 +84,56 @@ def test_an_abandoned_stream_is_read_to_its_end():
         pump = Pump(Predictor(), threads=1, chunk_timeout=1, loop=asyncio.get_running_loop())
         pump.start(Stream(b"a b c", {}, done.set))
         await asyncio.wait_for(done.wait(), 5)
+
+    asyncio.run(scenario())
+
+
+class Endless:
+    """Answers with parts of 100 kB for ever."""
+
+    def __init__(self):
+        self.given = 0
+
+    def predict(self, body, headers):
+        return self
+
+    def next(self, timeout):
+        self.given += 1
+        return Part(bytes(100_000), False)
+
+
+def test_what_a_client_does_not_read_stays_where_it_is_and_a_client_that_never_reads_is_cut(caplog):
+    async def scenario():
+        source, done, cut = Endless(), [], []
+        pump = Pump(source, threads=1, chunk_timeout=0.3, loop=asyncio.get_running_loop())
+        stream = Stream(b"x", {}, lambda: done.append(1))
+        stream.cut = lambda: cut.append(1)
+        pump.start(stream)
+        for _ in range(30):
+            await stream.next()
+        await asyncio.sleep(0.15)
+        assert module.BEHIND - 100_000 < stream.behind <= module.BEHIND
+        given = source.given
+        assert not cut
+        for _ in range(5):
+            await stream.next()
+        await asyncio.sleep(0.1)
+        assert source.given == given + 5
+        while not done:
+            await asyncio.sleep(0.05)
+        assert cut
+        with pytest.raises(module.SlowReader):
+            await collect(stream)
+
+    asyncio.run(scenario())
+
+
+def test_one_part_may_be_larger_than_the_room():
+    async def scenario():
+        pump = Pump(Predictor(), threads=1, chunk_timeout=0.5, loop=asyncio.get_running_loop())
+        big = bytes(3 * module.BEHIND).replace(b"\0", b"x")
+        stream = Stream(big + b" " + big, {}, lambda: None)
+        pump.start(stream)
+        assert await collect(stream) == big + b" " + big
 
     asyncio.run(scenario())
