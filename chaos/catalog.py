@@ -34,6 +34,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("R5", "r05_fuzzed_bodies", "bodies that no client should send"),
     Scenario("R7", "r07_detokenizing", "random ids and odd bytes, token by token"),
     Scenario("R8", "r08_stop_strings", "stop strings at every offset"),
+    Scenario("R9", "r09_slow_reader", "one of 64 streams is read at a byte a second"),
     Scenario("R10", "r10_cancel_storm", "requests are cancelled at random points"),
     Scenario("R11", "r11_queue", "10,000 requests wait in the local front"),
     Scenario("R12", "r12_drain", "SIGTERM under load"),
