@@ -88,6 +88,7 @@ class _Run:
     def run(self) -> int:
         """Go through the whole life; returns the exit code."""
         cache = workspace.cache_root(os.environ)
+        workspace.check(cache)
         model = deployment(
             self.settings.model, self.scratch, self.settings.options or {}, os.environ, cudart.gpu_count()
         )

@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from djl_trtllm.errors import LoadError
 
 PREFIX = "djl-trtllm-"
 LONGEST_SCRATCH_PARENT = 60
@@ -21,6 +24,21 @@ def cache_root(environ: Mapping[str, str]) -> Path:
     if xdg := environ.get("XDG_CACHE_HOME"):
         return Path(xdg) / "djl_trtllm"
     return Path.home() / ".cache" / "djl_trtllm"
+
+
+def check(cache: Path) -> None:
+    """Raise LoadError for a cache that others can fill: jars and libraries from it run in this process."""
+    mine = os.geteuid()
+    for directory in (cache, cache / "jars"):
+        try:
+            status = directory.stat()
+        except OSError:
+            continue
+        if status.st_mode & stat.S_IWOTH or (mine and status.st_uid not in (0, mine)):
+            raise LoadError(
+                f"{directory} is not used, because programs are run from there and others than user {mine} can write"
+                " to it. Run chmod o-w on it, or set DJL_CACHE_DIR to a directory of your own."
+            )
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from djl_trtllm.core import Checkpoint
 from djl_trtllm.errors import ModelNotFound, UnsupportedModel
+from djl_trtllm.s3.address import is_safe
 
 CONFIG = "config.json"
 WEIGHTS_INDEX = "model.safetensors.index.json"
@@ -143,7 +144,9 @@ def _indexed_shards(path: Path, origin: str) -> Sequence[str]:
             f"{WEIGHTS_INDEX} of {origin} has no weight_map. Copy or download the model again."
         )
     names = sorted({str(name) for name in weight_map.values()})
-    elsewhere = [name for name in names if "/" in name or not name.endswith(".safetensors")]
+    elsewhere = [
+        name for name in names if "/" in name or not is_safe(name) or not name.endswith(".safetensors")
+    ]
     if elsewhere:
         raise UnsupportedModel(
             f"{WEIGHTS_INDEX} of {origin} names what is no .safetensors file beside it: {_some(elsewhere)}."
@@ -186,4 +189,4 @@ def _end(tensor: Mapping[str, object]) -> int:
 
 def _some(names: Sequence[str], shown: int = 3) -> str:
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(names[:shown]) + more
+    return ", ".join(name if name.isprintable() else ascii(name) for name in names[:shown]) + more

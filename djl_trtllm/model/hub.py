@@ -16,10 +16,12 @@ from pathlib import Path
 from djl_trtllm.core import Progress
 from djl_trtllm.errors import LoadError, ModelNotFound
 from djl_trtllm.model import growth, room
+from djl_trtllm.s3.address import is_safe
 
 Choice = Callable[[Collection[str]], Sequence[str]]
 """From all names in a repository to those of the files that are needed; it may refuse with a `LoadError`."""
 
+_REVISION = re.compile(r"[\w@][\w.@+=-]{0,95}(/[\w@][\w.@+=-]{0,95}){0,4}", re.ASCII)
 _BEGUN = "djl_trtllm.begun"
 """Beside the blobs of a repository while its files are fetched; it outlives a process that is killed."""
 
@@ -41,6 +43,11 @@ def download(
     Without a network, a snapshot fetched earlier is used, unless its download was broken off. Raises `ModelNotFound`
     saying what to do, also where the disk has no room, and what `choose` raises. `option` is what named it.
     """
+    # huggingface_hub makes a file of that name in its cache.
+    if revision is not None and (not _REVISION.fullmatch(revision) or ".." in revision):
+        raise ModelNotFound(
+            f"option.revision={revision[:100]!r} is no branch, tag or commit: letters, digits and ._@+=-/ only."
+        )
     return _Repository(repo, revision, environ, option).fetch(choose, progress)
 
 
@@ -92,6 +99,8 @@ class _Repository:
         info = HfApi().model_info(self._repo, revision=self._revision, files_metadata=True)
         found = {}
         for file in info.siblings or ():
+            if not is_safe(file.rfilename):
+                continue
             # huggingface_hub names a blob by its ETag: SHA-256 for LFS files, else git's own digest.
             large = file.lfs["sha256"] if file.lfs else None  # a plain dict before 0.21
             found[file.rfilename] = (str(large or file.blob_id or file.rfilename), int(file.size or 0))

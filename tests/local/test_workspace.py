@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from djl_trtllm.errors import LoadError
 from djl_trtllm.local import workspace
 
 
@@ -39,3 +40,27 @@ def test_a_long_temporary_directory_would_not_hold_a_socket(monkeypatch, tmp_pat
     monkeypatch.setattr(tempfile, "tempdir", str(long))
     with workspace.scratch() as directory:
         assert directory.parent == Path("/tmp")
+
+
+def test_a_cache_that_others_can_fill_is_refused(tmp_path):
+    cache = tmp_path / "djl_trtllm"
+    workspace.check(cache)
+    (cache / "jars").mkdir(parents=True)
+    for directory in (cache, cache / "jars"):
+        workspace.check(cache)
+        directory.chmod(0o777)
+        with pytest.raises(
+            LoadError, match=r"is not used, because programs are run from there.* DJL_CACHE_DIR"
+        ):
+            workspace.check(cache)
+        directory.chmod(0o755)
+
+
+def test_a_cache_of_another_user_is_refused(tmp_path, monkeypatch):
+    workspace.check(tmp_path)
+    monkeypatch.setattr(workspace.os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    if tmp_path.stat().st_uid == 0:
+        workspace.check(tmp_path)  # root's is everybody's
+        os.chown(tmp_path, 12345, -1)
+    with pytest.raises(LoadError, match="others than user"):
+        workspace.check(tmp_path)

@@ -71,12 +71,25 @@ def test_pickles_beside_safetensors_are_ignored(tmp_path: Path) -> None:
     assert all(path.suffix != ".bin" for path in checkpoint.build_files(read(tmp_path)))
 
 
-@pytest.mark.parametrize("name", ["../outside.safetensors", "/etc/x.safetensors", "model.bin"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../outside.safetensors",
+        "/etc/x.safetensors",
+        "..\\x.safetensors",
+        "x\n2026 INFO all is well.safetensors",
+        "x\0.safetensors",
+        "x\x1b[2J.safetensors",
+        "model.bin",
+    ],
+    ids=ascii,
+)
 def test_an_index_that_names_files_elsewhere(tmp_path: Path, name: str) -> None:
     write(tmp_path)
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"w": name}}))
-    with pytest.raises(UnsupportedModel, match="beside it"):
+    with pytest.raises(UnsupportedModel, match="beside it") as caught:
         checkpoint.check_weights(checkpoint.read(tmp_path, "the model"), allow_pickle=True)
+    assert str(caught.value).isprintable()
 
 
 def test_missing_shards_are_counted(tmp_path: Path) -> None:

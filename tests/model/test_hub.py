@@ -9,8 +9,11 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
+from djl_trtllm.errors import ModelNotFound
+from djl_trtllm.model import hub as model_hub
 from tests.support import hub
 from tests.support.checkpoints import safetensors
+from tests.support.plans import Stages
 
 HUB = tuple(map(int, huggingface_hub.__version__.split(".")[:2]))
 CONFIG = b'{"model_type": "llama"}'
@@ -205,3 +208,29 @@ def test_without_a_network_what_was_fetched_before_is_used(tmp_path: Path) -> No
     )
     assert "because HF_HUB_OFFLINE is set" in offline.locate(model_id="o/new")[1]
     offline.close()
+
+
+@pytest.mark.parametrize(
+    "revision",
+    ["../../x", "a/../b", "/etc", "a\0b", "a\nb", "x y", "refs//x", "-x", "", "a" * 200, "http://x/y"],
+)
+def test_a_revision_is_no_path(revision: str) -> None:
+    with pytest.raises(ModelNotFound, match="is no branch, tag or commit") as caught:
+        model_hub.download("o/plain", revision, list, {}, Stages())
+    assert str(caught.value).isprintable()
+
+
+def test_revisions_as_the_hub_has_them(running: hub.Hub, client: hub.Client) -> None:
+    for revision in ("main", "refs/pr/7", "v1.0+cu12", "3f5c1b0a92de3f5c1b0a92de3f5c1b0a92de3f5c"):
+        running.add("o/revised", FILES, revision)
+        found, error = client.locate(model_id="o/revised", revision=revision)
+        assert (error, found is not None) == ("", True)
+
+
+def test_names_that_lead_elsewhere_are_not_fetched(running: hub.Hub, client: hub.Client) -> None:
+    running.add(
+        "o/evil", {**FILES, "../1/rank0.engine": b"x", "a\n1/config.json": b"{}", "/1/rank0.engine": b"x"}
+    )
+    found, error = client.locate(model_id="o/evil")
+    assert (error, found is not None) == ("", True)
+    assert sorted(name for name, _ in running.fetched("o/evil")) == WANTED
