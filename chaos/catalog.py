@@ -36,6 +36,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("R8", "r08_stop_strings", "stop strings at every offset"),
     Scenario("R9", "r09_slow_reader", "one of 64 streams is read at a byte a second"),
     Scenario("R10", "r10_cancel_storm", "requests are cancelled at random points"),
+    Scenario("R10", "r10_clients_leave", "clients of the local front leave at random points"),
     Scenario("R11", "r11_queue", "10,000 requests wait in the local front"),
     Scenario("R12", "r12_drain", "SIGTERM under load"),
     Scenario("R13", "r13_killed_builds", "builders are killed at random moments", limit=1800),
