@@ -31,11 +31,14 @@ def prepared() -> Callable[[bytes], None]:
     """Return what fills in an input as a template."""
     import copy
     import os
+    from unittest import mock
 
     from djl_trtllm.errors import ArtifactError, InvalidRequest
+    from djl_trtllm.text import template_budget
     from djl_trtllm.text.template import ChatTemplate
-    from djl_trtllm.text.template_budget import MAX_PROMPT
 
+    # A hundredth, so that what reaches a bound does so at once.
+    work, prompt = template_budget.MAX_WORK // 100, template_budget.MAX_PROMPT // 100
     os.environ["FUZZ_CANARY"] = CANARY
     before = copy.deepcopy(MESSAGES)
 
@@ -43,11 +46,14 @@ def prepared() -> Callable[[bytes], None]:
         source = data.decode("utf-8", "surrogateescape")
         begun = time.thread_time()
         try:
-            made = ChatTemplate(source, {"bos_token": "<s>"}).render(MESSAGES, tools=[{"a": 1}], canary="x")
+            with mock.patch.multiple(template_budget, MAX_WORK=work, MAX_PROMPT=prompt):
+                made = ChatTemplate(source, {"bos_token": "<s>"}).render(
+                    MESSAGES, tools=[{"a": 1}], canary="x"
+                )
         except (ArtifactError, InvalidRequest) as error:
             assert error.problems
         else:
-            assert len(made) <= MAX_PROMPT
+            assert len(made) <= prompt
             assert CANARY not in made, "the environment is read"
             assert "<class '" not in made or "<class '" in source, "a class is reached"
         assert before == MESSAGES, "messages are changed"

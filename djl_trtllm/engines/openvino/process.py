@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from djl_trtllm.engines.openvino.link import Link
+from djl_trtllm.options import secrets
 from djl_trtllm.telemetry import child_output
 
 logger = logging.getLogger(__name__)
@@ -138,6 +139,7 @@ class ChildProcess:
                     stdout=said,
                     stderr=said,
                     pass_fds=[theirs.fileno()],
+                    env=secrets.without(os.environ),
                 )
             if self.killed:
                 self._process.kill()
