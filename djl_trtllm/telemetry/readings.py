@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from djl_trtllm.core import EngineStats
+from djl_trtllm.errors import RequestError
 from djl_trtllm.telemetry import catalog as c
 from djl_trtllm.telemetry.catalog import Metric
 from djl_trtllm.telemetry.histogram import Histogram
@@ -14,6 +15,9 @@ from djl_trtllm.telemetry.meter import Meter
 
 SUCCESSES = {"eos_token": "stop", "stop_sequence": "stop", "length": "length"}
 """How vLLM calls the reasons of an end, by how LMI's response schema does."""
+
+NONE_YET = dict.fromkeys((kind.code for kind in RequestError.__subclasses__()), 0)
+"""A counter that is not there before it is 1 has, for Prometheus, never risen."""
 
 Labels = tuple[str, ...]
 """Values of a metric's own labels, in their order."""
@@ -91,7 +95,7 @@ def _values(sources: Sources) -> Iterator[tuple[Metric, Mapping[Labels, float | 
         if value is not None:
             yield metric, {(): value}
     yield c.REQUEST_SUCCESS, _successes(dict(meter.reasons))
-    yield c.REQUEST_ERRORS, {(code,): n for code, n in dict(meter.codes).items()}
+    yield c.REQUEST_ERRORS, {(code,): n for code, n in {**NONE_YET, **meter.codes}.items()}
     yield c.ENGINE_CACHE, {(result,): int(start.cache == result) for result in ("hit", "miss")}
 
 
