@@ -64,6 +64,18 @@ def test_a_damaged_weight_is_found_while_the_engine_loads_and_compiled_again(run
     assert all(engine.closed for engine in runtime.engines), "nor is it left open"
 
 
+def test_an_engine_that_refuses_whole_files_does_not_have_them_compiled_again(runtime, options):
+    """It would get the same ones, and may only be short of memory."""
+    load(options).close()
+    runtime.fail_open = ArtifactError("The engine cannot read this.")
+    with pytest.raises(LoadError, match=r"cannot read this. Its files are as they were compiled") as caught:
+        load(options)
+    assert not isinstance(caught.value, ArtifactError)
+    runtime.fail_open = None
+    load(options).close()
+    assert runtime.builds == 1
+
+
 def test_an_engine_that_does_not_open_is_a_load_error(runtime, options):
     runtime.fail_open = CompileError("The engine does not start.")
     with pytest.raises(LoadError, match="does not start"):

@@ -265,6 +265,12 @@ class _Loading:
                         self._metrics.sources.meter,
                         self._tracing,
                     )
+                except ArtifactError as refused:
+                    if verdict is None:
+                        raise
+                    verdict.result()
+                    # Compiled from the same inputs it would be the same, and memory may only be short now.
+                    raise LoadError(*refused.problems, "Its files are as they were compiled.") from refused
                 finally:
                     # A damaged file explains whatever the engine said of it, so its verdict comes first.
                     if verdict is not None:

@@ -20,11 +20,11 @@ from typing import BinaryIO, TypeVar
 
 import msgspec
 
+from djl_trtllm.engines import memory
 from djl_trtllm.engines.building.news import Done, Failed, News, Note, Stage
 from djl_trtllm.errors import CompileError, OutOfMemory, UnsupportedModel
 
 _PR_SET_PDEATHSIG = 1
-_NO_MEMORY = ("bad_alloc", "DefaultCPUAllocator", "Cannot allocate memory", "not enough memory")
 _NOT_WRITTEN = ("iostream error", "No space left on device")
 _NEARLY_FULL = 64 << 20
 
@@ -79,7 +79,7 @@ def main(
 def verdict(error: BaseException, out: Path) -> Failed | None:
     """Say what ended a build as far as the error itself tells: memory, the disk, a sentence of ours; else None."""
     text = str(error) or type(error).__name__
-    if isinstance(error, (MemoryError, OutOfMemory)) or any(words in text for words in _NO_MEMORY):
+    if isinstance(error, OutOfMemory) or memory.ran_out(error):
         return Failed("memory", [text])
     if isinstance(error, OSError) and error.errno is not None:
         return Failed("disk", [error.strerror or text], error.errno)

@@ -56,7 +56,7 @@ def serve(link: Link) -> int:
     try:
         loop = construct(start, link)
     except Exception as error:
-        link.send(m.encode(m.Failed(m.MEMORY if out_of_memory(error) else m.OTHER, first_line(error))))
+        link.send(m.encode(m.Failed(_kind(error), first_line(error))))
         return 1
     link.send(m.encode(m.Ready(time.monotonic() - began)))
     try:
@@ -65,6 +65,12 @@ def serve(link: Link) -> int:
         link.send(m.encode(m.Failed(error.kind, str(error))))
         return 1
     return 0
+
+
+def _kind(error: Exception) -> str:
+    if out_of_memory(error):
+        return m.MEMORY
+    return m.LIBRARIES if isinstance(error, ImportError) else m.OTHER
 
 
 def construct(start: m.Start, link: Link) -> Loop:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from djl_trtllm.engines import memory
 from djl_trtllm.engines.openvino import messages as m
 from djl_trtllm.engines.openvino.guides.queue import GuideQueue
 from djl_trtllm.engines.openvino.link import Link
@@ -210,8 +211,7 @@ class Loop:
 
 def out_of_memory(error: Exception) -> bool:
     """Whether an exception of OpenVINO says that memory ran out."""
-    text = str(error)
-    return isinstance(error, MemoryError) or "bad_alloc" in text or "memory" in text.lower()
+    return memory.ran_out(error) or "memory" in str(error).lower()
 
 
 def first_line(error: Exception) -> str:

@@ -15,8 +15,8 @@ GOING, STOPPED, LENGTH, IGNORED, REFUSED, BROKEN = range(6)
 """`Chunk.end`: not ended; met a stop token; reached max_new_tokens; no room in the KV cache; `add_request`
 raised; `step` raised while it was in flight."""
 
-MEMORY, OTHER = "memory", "other"
-"""`Failed.kind`."""
+MEMORY, LIBRARIES, OTHER = "memory", "libraries", "other"
+"""`Failed.kind`: memory ran out; OpenVINO cannot be imported; anything else, as a model that it cannot read."""
 
 
 JSON, REGEX, GRAMMAR = "json_schema", "regex", "grammar"

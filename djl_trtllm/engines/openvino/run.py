@@ -330,8 +330,9 @@ class OpenVINOEngine:
             tokens = self.limits.kv_cache_tokens
             return OutOfMemory(
                 f"There is not enough memory for the model and a KV cache of {tokens.value} tokens "
-                f"({tokens.source}): {failure.text}. Lower openvino_kv_cache, max_rolling_batch_size or "
-                "max_input_len, or use quantize."
+                f"({tokens.source}). Lower openvino_kv_cache, max_rolling_batch_size or max_input_len, or use "
+                "quantize.",
+                f"What is known of it: {failure.text}.",
             )
         if failure.kind == m.LIBRARIES:
             return LoadError(f"OpenVINO cannot be used here: {failure.text}.")

@@ -79,3 +79,25 @@ def test_a_parent_that_is_gone_already() -> None:
             [*arguments, not_the_parent], pass_fds=[theirs.fileno()], timeout=60, check=False
         )
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ImportError("libopenvino.so: failed to map segment from shared object"), m.MEMORY),
+        (ImportError("No module named 'openvino_genai'"), m.LIBRARIES),
+        (RuntimeError("std::bad_alloc"), m.MEMORY),
+        (RuntimeError("cannot read the model"), m.OTHER),
+    ],
+)
+def test_what_kept_it_from_beginning_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, kind: str
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(child, "construct", fails)
+    code, said = converse(start(tmp_path))
+    assert code == 1
+    assert isinstance(said[0], m.Failed)
+    assert said[0].kind == kind
