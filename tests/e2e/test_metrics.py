@@ -127,10 +127,8 @@ def test_a_taken_port_fails_the_load_with_the_reason(family: str, tmp_path: Path
     port = free_port()
     model = tiny_model(tmp_path, family, metrics_port=port, metrics_host="127.0.0.1")
     with serve(model) as server:
-        with pytest.raises(
-            ServerFailed, match=rf"Metrics cannot be served on 127.0.0.1 port {port} \(.*in use"
-        ):
-            with serve(model):
-                pass
+        taken = rf"Metrics cannot be served on 127.0.0.1 port {port} \(.*in use"
+        with pytest.raises(ServerFailed, match=taken), serve(model):
+            pass
         assert "djl_trtllm_engine_up" in scrape(port)
         assert server.ping()
