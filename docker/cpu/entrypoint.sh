@@ -22,4 +22,4 @@ elif [ -z "${HF_MODEL_ID:-}" ] || [ -n "$(ls -A "$unpacked" 2>/dev/null)" ]; the
     set -- "$unpacked" "$@"
 fi
 # SageMaker and Kubernetes kill 30 s after SIGTERM.
-exec "$home/bin/djl-trtllm" serve --host 0.0.0.0 --port "${SAGEMAKER_BIND_TO_PORT:-8080}" --grace 25 "$@"
+exec "$home/bin/djl-trtllm" serve --host 0.0.0.0 --port "${SAGEMAKER_BIND_TO_PORT:-8080}" --grace 15 "$@"

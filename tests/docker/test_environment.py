@@ -84,7 +84,7 @@ def cpu(tmp_path: Path) -> Path:
     return home / "entrypoint.sh"
 
 
-SERVE = ["serve", "--host", "0.0.0.0", "--port", "8080", "--grace", "25"]
+SERVE = ["serve", "--host", "0.0.0.0", "--port", "8080", "--grace", "15"]
 
 
 def test_what_the_cpu_image_serves(cpu, tmp_path) -> None:
