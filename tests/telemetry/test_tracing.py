@@ -252,3 +252,32 @@ def test_off_it_does_nothing_and_imports_nothing() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
+
+
+def test_an_exporter_that_raises_loses_its_spans_and_nothing_else(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from djl_trtllm.telemetry import otlp
+
+    class Raising:
+        _endpoint = "http://collector/v1/traces"
+
+        def export(self, spans: object) -> None:
+            raise ConnectionError("who knows")
+
+        def shutdown(self) -> None: ...
+
+        def force_flush(self, milliseconds: int) -> bool:
+            return True
+
+    patient = otlp._Patient(Raising())  # type: ignore[arg-type]
+    for _ in range(2):
+        assert patient.export([]).name == "FAILURE"
+    assert patient.force_flush()
+    assert [message.split()[0] for message in caplog.messages] == ["http://collector/v1/traces"]
+
+
+def test_a_load_whose_spans_cannot_be_made_goes_on(opened: Otlp, caplog: pytest.LogCaptureFixture) -> None:
+    opened._tracer = object()
+    opened.loaded(None, {})
+    assert caplog.messages[-1].startswith("the load's spans could not be made: AttributeError at _send_load")
