@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 STEP_SECONDS = 0.1
 """A step answers at the latest after this time, so that new requests and DJL's timeouts never wait for us."""
 
+BURST_SECONDS = 0.01
+"""The same for a step that brought new requests: the others of a burst wait in Java until it is answered, and are to
+be with the engine before its next step begins."""
 
 STOP_SECONDS = 0.1
 """How long the end of the process waits for a step to tell its requests."""
@@ -74,8 +77,7 @@ class RollingBatch:
         self._watch = watch
         self._meter = meter or Meter()
         self._waited = 0.0
-        self._heard = (0, 0, 0)
-        """Chunks with tokens of the last step, the batches they came in, and the sequences that went on."""
+        self._patience = STEP_SECONDS
         self._every = METER_SECONDS
         self._due = time.monotonic() + self._every
         self.beats = 0
@@ -106,10 +108,10 @@ class RollingBatch:
         try:
             arrivals = self._receive(step)
             self._admit(arrivals)
-            self._advance()
+            heard = self._advance()
             replies = self._emit()
             now = time.monotonic()
-            self._meter.stepped(now, now - began - self._waited, *self._heard)
+            self._meter.stepped(now, now - began - self._waited, heard)
             if now >= self._due or not self._slots:
                 self._count()
                 self._due = now + self._every
@@ -141,10 +143,13 @@ class RollingBatch:
         self._requests.pass_on(idle=True)
 
     def _receive(self, step: Step) -> list[tuple[Slot, Arrival]]:
+        self._patience = BURST_SECONDS if step.arrivals else STEP_SECONDS
         expected = step.size - len(step.arrivals)
         if step.reset or expected != len(self._slots):
             self.reset()
             self._slots = [self._lost() for _ in range(expected)]
+        if not step.arrivals:
+            return []
         origin = self._requests.origin
         ids, firsts = self._ids, self._meter.firsts
         fresh = [(Slot(next(ids), origin(arrival.headers), firsts), arrival) for arrival in step.arrivals]
@@ -166,12 +171,13 @@ class RollingBatch:
         for slot, error in self._entrance.admit(arrivals):
             slot.fail(error)
 
-    def _advance(self) -> None:
+    def _advance(self) -> tuple[int, int, int]:
+        """Feed what the engine has; how many chunks with tokens it was, in how many batches, and who goes on."""
         news = self._inbox.drain()
         self._waited = 0.0
         if not news and not any(slot.has_news for slot in self._slots):
             asked = time.monotonic()
-            news = self._inbox.wait(STEP_SECONDS)
+            news = self._inbox.wait(self._patience)
             self._waited = time.monotonic() - asked
         live = self._live
         stopped: list[int] = []
@@ -194,7 +200,7 @@ class RollingBatch:
                     if chunk.finish is None and chunk.error is None:
                         stopped.append(chunk.id)
                     self._settle(sequence, stopped)
-        self._heard = (sum(map(len, news)) - empty, len(news), len(live))
+        heard = (sum(map(len, news)) - empty, len(news), len(live))
         if stopped:
             self._engine.cancel(stopped)
         if self._watch is not None:
@@ -203,6 +209,7 @@ class RollingBatch:
                 self._replace(self._watch, hung)
         if self._inbox.death is not None:
             self._bury(self._inbox.death)
+        return heard
 
     def _runs(self) -> bool:
         """Whether the engine has anything to run."""

@@ -70,12 +70,14 @@ class Meter:
         self._begun: list[float] = []
         self._ended: list[RequestSummary] = []
 
-    def stepped(self, now: float, busy: float, chunks: int, batches: int, running: int) -> None:
+    def stepped(self, now: float, busy: float, heard: tuple[int, int, int]) -> None:
         """Take note of a step that ends `now` and was `busy` for so many seconds.
 
-        The engine brought `chunks` with tokens in `batches`, one a step of its own; `running` sequences go on.
+        `heard` are how many chunks with tokens the engine brought, in how many batches, one a step of its own, and how
+        many sequences go on.
         """
         self._busy.append(busy)
+        chunks, batches, running = heard
         firsts = self.firsts
         if firsts:
             chunks -= len(firsts)
