@@ -42,16 +42,21 @@ class FirstTokenSide:
         return taken, calibration.milliseconds()
 
     def _first(self, frame: bytes) -> tuple[list[bytes], float]:
+        """Return the items of the step that completes everybody's first token, and the seconds until then."""
         from djl_python import Input
 
         inputs = Input()
         inputs.read(workload.Wire(frame))
         begun = time.perf_counter()
         items = self._handle(inputs).content.values
-        taken = time.perf_counter() - begun
-        if not all(self._frames.item(bytes(item))["data"] for item in items):
-            raise AssertionError("the first reply was to bring everybody's first token")
-        return items, taken
+        had = [self._has_text(item) for item in items]
+        while not all(had):
+            items = drive.step(self._handle, self._frames.steady(len(had)))
+            had = [one or self._has_text(item) for one, item in zip(had, items, strict=True)]
+        return items, time.perf_counter() - begun
+
+    def _has_text(self, item: bytes) -> bool:
+        return bool(self._frames.item(bytes(item))["data"])
 
 
 if __name__ == "__main__":

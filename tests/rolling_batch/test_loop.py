@@ -9,7 +9,9 @@ import pytest
 
 from djl_trtllm.errors import EngineRestarting, GenerationFailed
 from djl_trtllm.formats.custom import CustomFormatter
+from djl_trtllm.rolling_batch.inbox import QueueInbox
 from djl_trtllm.rolling_batch.live_sequence import LiveSequence
+from djl_trtllm.rolling_batch.loop import BURST_SECONDS, STEP_SECONDS
 from djl_trtllm.rolling_batch.slot import Slot
 from tests.support.loop import rig, tokenizer
 from tests.support.toy_engine import ToyEngine, toy_limits
@@ -141,6 +143,7 @@ def test_a_step_without_news_takes_its_time_and_one_with_news_does_not():
     engine.pause()
     with rig(engine) as r:
         client = r.java.send(ask("slow", max_new_tokens=3))
+        r.java.step()
         start = time.monotonic()
         r.java.step()
         assert 0.08 < time.monotonic() - start < 0.5
@@ -385,3 +388,20 @@ def test_an_answer_that_cannot_be_written_ends_alone_and_leaves_the_engine(good,
     else:
         assert (bad.code, bad.error) == (500, "The output formatter of this model raised KeyError.")
     assert "some text" not in caplog.text + bad.text
+
+
+def test_a_step_with_new_requests_waits_briefly_as_others_of_a_burst_may_wait_for_it(monkeypatch):
+    waits: list[float] = []
+    with rig() as r:
+        with monkeypatch.context() as quiet:
+            quiet.setattr(QueueInbox, "drain", lambda _inbox: [])
+            quiet.setattr(QueueInbox, "wait", lambda _inbox, seconds: waits.append(seconds) or [])
+            first = r.java.send(ask("the fox", max_new_tokens=4))
+            r.java.step()
+            second = r.java.send(ask("the dog", max_new_tokens=4))
+            r.java.step()
+            r.java.step()
+        r.java.run()
+    assert waits == [BURST_SECONDS, BURST_SECONDS, STEP_SECONDS]
+    assert first.text
+    assert second.text
