@@ -18,6 +18,9 @@ from djl_trtllm.text import template_budget as budget
 from djl_trtllm.text import template_growth as growth
 from djl_trtllm.text.template_sandbox import Sandbox
 
+MAX_SOURCE = 2**20
+"""Characters of a template; those that models bring have some thousands. Compiling one takes time in proportion."""
+
 _SHOWN = 200
 
 
@@ -70,12 +73,20 @@ class ChatTemplate:
 
     def __init__(self, source: str, special_tokens: Mapping[str, str]) -> None:
         self._special_tokens = dict(special_tokens)
+        if len(source) > MAX_SOURCE:
+            raise ArtifactError(
+                f"The model's chat template has {len(source)} characters; at most {MAX_SOURCE} are taken."
+            )
         try:
             with budget.rendering():  # what is constant is worked out now
                 self._template = _sandbox().from_string(source)
         except jinja2.TemplateSyntaxError as error:
             raise ArtifactError(
                 f"The model's chat template is not valid Jinja: line {error.lineno}: {error.message}"
+            ) from error
+        except Exception as error:  # nested too deeply for jinja2 or for Python, or a constant without end
+            raise ArtifactError(
+                f"The model's chat template cannot be compiled ({type(error).__name__}). Use another one."
             ) from error
 
     def render(

@@ -206,6 +206,29 @@ def test_a_broken_template_is_the_models_fault() -> None:
         ChatTemplate("{{ 1 }}\n{% if %}", {})
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{" + "(" * 5000 + "1" + ")" * 5000 + "}}",
+        "{{" + "[" * 3000 + "]" * 3000 + "}}",
+        "{% if a %}" * 3000 + "{% endif %}" * 3000,
+        "{% for a in b %}" * 30 + "{% endfor %}" * 30,
+        "{{ " + "not " * 20000 + "1 }}",
+        "{{ " + "9" * 5000 + " }}",
+    ],
+    ids=lambda source: source[:20],
+)
+def test_a_template_nested_without_end_is_the_models_fault(source: str) -> None:
+    with pytest.raises(ArtifactError, match=r"cannot be compiled \(\w+\)"):
+        ChatTemplate(source, {})
+
+
+def test_a_template_has_a_length() -> None:
+    ChatTemplate("x" * 2**20, {})
+    with pytest.raises(ArtifactError, match="has 1048577 characters; at most 1048576"):
+        ChatTemplate("x" * (2**20 + 1), {})
+
+
 def test_variables() -> None:
     chat = ChatTemplate("{{ bos_token }}{{ thinking }}{{ tools is none }}{{ add_generation_prompt }}", TOKENS)
     assert chat.render([], thinking="on") == "<s>onTrueTrue"
