@@ -20,6 +20,7 @@ from djl_trtllm.doctor import (
     model,
     options,
     properties_file,
+    timeouts,
     tokenizer,
     versions,
 )
@@ -50,6 +51,7 @@ CHECKS: Mapping[str, Check] = {
     memory.LIMITS: memory.examine_limits,
     compiling.TIME: compiling.examine_time,
     djl_modes.NAME: djl_modes.examine,
+    timeouts.NAME: timeouts.examine,
     environment.NAME: environment.examine,
 }
 """Every check by its name, in the order in which a start would meet what they look at."""

@@ -38,6 +38,9 @@ def main() -> int:
         os.kill(os.getpid(), signal.SIGKILL)
     elif job.origin == "crashed":
         os.kill(os.getpid(), signal.SIGTERM)
+    elif job.origin == "aborts":
+        print("terminate called after throwing an instance of 'std::bad_alloc'", file=sys.stderr, flush=True)
+        os.abort()
     elif job.origin == "sleeps":
         Path(job.out, "pid").write_text(str(os.getpid()))
         time.sleep(60)

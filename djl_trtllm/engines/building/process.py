@@ -19,6 +19,7 @@ import msgspec
 import djl_trtllm
 from djl_trtllm.compile import disk
 from djl_trtllm.core import Progress
+from djl_trtllm.engines import memory
 from djl_trtllm.engines.building.news import Done, Failed, News, Note, Stage
 from djl_trtllm.errors import CompileError, DjlTrtllmError, LoadError, OutOfMemory, UnsupportedModel
 from djl_trtllm.options import secrets
@@ -181,6 +182,9 @@ def _error(end: News | None, status: int, build: Build, said: Iterable[str]) -> 
     if isinstance(end, Failed) and end.kind == "build" and not told:
         return CompileError(*end.problems)
     if isinstance(end, Failed):
+        return OutOfMemory(build.memory("ran out of memory"))
+    # A crash that C++ ends with has said why on its way.
+    if any(sign in line for line in said for sign in memory.SIGNS):
         return OutOfMemory(build.memory("ran out of memory"))
     if status == -signal.SIGKILL:
         return OutOfMemory(build.memory("was killed, probably because memory ran out"))

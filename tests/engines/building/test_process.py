@@ -55,6 +55,7 @@ def test_a_good_build_reports_and_leaves_only_its_result(
     [
         ("killed", OutOfMemory, r"^It was killed, probably because memory ran out\.$"),
         ("memory", OutOfMemory, r"^It ran out of memory\.$"),
+        ("aborts", OutOfMemory, r"^It ran out of memory\.$"),
         ("crashed", CompileError, "by signal SIGTERM"),
         ("exits", CompileError, "with exit status 3"),
         ("done, then fails", CompileError, "with exit status 4"),
