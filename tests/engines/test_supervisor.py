@@ -117,7 +117,7 @@ def test_arrivals_wait_for_the_next_engine(bench: Callable[..., Bench]) -> None:
     eventually(lambda: len(b.made) == 2, "the second engine")
     held = [b.request() for _ in range(5)]
     b.submit(*held)
-    assert b.engine.stats().waiting == 3
+    assert (b.engine.stats().waiting, b.engine.stats().up) == (3, False)
     assert b.engine.limits == b.made[0].limits
     assert all(isinstance(b.news.error(r.id), Busy) for r in held[3:])
     with pytest.raises(ValueError, match="in flight"):
@@ -320,6 +320,7 @@ def test_a_hung_engine_is_left_behind_and_replaced(
     assert b.news.outcome(held) == expected_tokens(held)
     assert first.halted
     assert b.engine.reopened == 1
+    assert (b.engine.stats().stalls, b.engine.stats().reopenings, b.engine.stats().up) == (1, 1, True)
     first.resume()
     eventually(lambda: first.stats().running == 0, "what the hung engine still did")
     assert b.news.chunks(lost.id) == 0, "nobody hears of it"

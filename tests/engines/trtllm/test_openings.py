@@ -155,6 +155,20 @@ def test_statistics_are_the_newest_and_say_whether_it_moves() -> None:
     assert not stats.look(executor), "not before it is time again"
 
 
+def test_prompt_tokens_found_in_the_cache_are_told_where_the_release_tells_both_numbers() -> None:
+    """0.14 and before have no `missed_blocks`, 0.10 and before neither (the contract of each release)."""
+    for told, expected in (
+        ({}, (None, None)),
+        ({"reused_blocks": 3}, (None, None)),
+        ({"reused_blocks": 3, "missed_blocks": 1}, (4 * 64, 3 * 64)),
+    ):
+        stats, newest = ExecutorStats(), iteration(1, used=2)
+        vars(newest.kv_cache_stats).update(told)
+        stats.look(Executor([newest]))
+        assert (stats.load.prefix_queries, stats.load.prefix_hits) == expected
+        assert stats.load.kv_blocks == newest.kv_cache_stats.max_num_blocks
+
+
 def test_statistics_that_cannot_be_had_are_done_without(caplog: pytest.LogCaptureFixture) -> None:
     stats = ExecutorStats()
     stats.wait(Executor())
