@@ -48,6 +48,9 @@ def main() -> None:
     if what == f"absent:{rank}":
         said(rank, "absent")
         time.sleep(100)
+    if what == f"gone:{rank}":
+        said(rank, "gone")
+        os._exit(3)
     ending.end_without_mpi()
     team = ranks.join(os.environ, seconds)
     try:

@@ -64,6 +64,9 @@ def lead(
     if again:
         team.within(options.rank_timeout)
     team.share(OPEN)
+    if again:
+        # A rank that hangs in the engine that broke is named here. Inside the library nobody could tell.
+        team.agree()
     _together(team, construct, undo)
 
 
@@ -76,6 +79,7 @@ def follow(team: Team, options: Options, construct: Callable[[], None], *, again
         raise RankError(f"Rank {team.rank} was told {command!r} where it waited for the engine to be opened.")
     if again:
         team.within(options.rank_timeout)
+        team.agree()
     _together(team, construct, lambda: None)
     return True
 
