@@ -31,6 +31,7 @@ class Scenario:
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario("R1", "r01_poison", "1 % of the requests make the engine fail them"),
     Scenario("R2", "r02_engine_death", "the engine dies, or raises for a whole step"),
+    Scenario("R3", "r03_ranks", "a rank crashes or hangs at init, at compile, in a step", limit=1800),
     Scenario("R5", "r05_fuzzed_bodies", "bodies that no client should send"),
     Scenario("R7", "r07_detokenizing", "random ids and odd bytes, token by token"),
     Scenario("R8", "r08_stop_strings", "stop strings at every offset"),
@@ -47,6 +48,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("R19", "r19_soak", "a million tiny requests", limit=1800),
     Scenario("R20", "r20_determinism", "other arrival orders and other company"),
     Scenario("R21", "r21_hang", "the engine hangs, or a call into it"),
+    Scenario("R22", "r22_restart_storm", "workers and engines that break again and again"),
 )
 
 
