@@ -11,6 +11,7 @@ from djl_trtllm.doctor.subject import Subject
 
 NAME = "versions"
 _PACKAGE = "djl-trtllm"
+_PURPOSES = {"": "the handler needs", "metrics": "metrics_port needs", "tracing": "tracing needs"}
 _ALSO = (
     "tensorrt_llm",
     "tensorrt",
@@ -57,6 +58,10 @@ def _compared(subject: Subject, needs: list[str]) -> Iterator[Finding]:
     if subject.release is None and subject.runtime_name == "openvino":
         # Compiling is not always needed: a cache or a compiled model may hold all.
         extras += ["openvino"] + (["compile"] if subject.compiled is None else [])
+    if subject.options.metrics_port is not None:
+        extras.append("metrics")
+    if subject.options.tracing != "off":
+        extras.append("tracing")
     for extra in extras:
         for requirement in map(Requirement, needs):
             marked = requirement.marker is not None and "extra" in str(requirement.marker)
@@ -76,7 +81,7 @@ def _one(name: str, wanted: str, extra: str) -> Iterator[Finding]:
     if version is None and extra == "compile":
         yield note(NAME, f"{name} is not installed, so nothing can be compiled here.", install)
     elif version is None:
-        purpose = f"the runtime {extra} needs" if extra else "the handler needs"
+        purpose = _PURPOSES.get(extra, f"the runtime {extra} needs")
         yield problem(
             NAME, f"{name} is not installed, and {purpose} it ({wanted or 'any version'}).", install
         )

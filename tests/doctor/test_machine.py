@@ -129,6 +129,27 @@ def test_libraries_that_are_missing_or_old(tmp_path: Path, monkeypatch: pytest.M
     assert found[old] == "note"
 
 
+def test_a_library_that_only_an_option_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = metadata.version
+
+    def version(name: str) -> str:
+        if name in ("prometheus-client", "opentelemetry-sdk"):
+            raise metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    plain = examined.subject(examined.write(tmp_path / "plain"), ranks=1)
+    assert "metrics_port" not in str(examined.said(versions.examine(plain)))
+    asked = examined.RIGHT + "option.metrics_port=9400\noption.tracing=otlp\n"
+    subject = examined.subject(examined.write(tmp_path / "model", asked), ranks=1)
+    problems = [text for gravity, text in examined.said(versions.examine(subject)) if gravity == "problem"]
+    assert [text.partition(" is not installed, and ")[2].partition(" needs it")[0] for text in problems] == [
+        "metrics_port",
+        "tracing",
+    ]
+    assert problems[0].endswith("pip install 'djl-trtllm[metrics]'")
+
+
 def test_a_tree_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def requires(name: str) -> list[str]:
         raise metadata.PackageNotFoundError(name)
