@@ -47,7 +47,7 @@ PARTS = (
     Part(
         "counts",
         ("P1", "P2", "P8", "P17"),
-        "machine instructions: ours ÷ upstream's, at 999 streams ÷ 64, in long texts ÷ short, with the log ÷ without",
+        "machine instructions: ours ÷ upstream's, at 999 streams ÷ 64, in long texts ÷ short; log and metrics",
         counts.run,
         counts.quick,
     ),
