@@ -152,7 +152,7 @@ print(json.dumps([wire.item_chars, len(out.content.value_at(0))]))
 def test_a_count_that_cannot_be_listed_is_refused_and_answered(size):
     wire, inputs = Wire(), step_input(1, 0)
     inputs.properties["batch_size"] = size
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"int\(\)|batch_size="):
         wire.read(inputs, 0)
     output = wire.failed(inputs, InvalidRequest("No."))
     assert (output.code, output.message) == (400, "No.")
