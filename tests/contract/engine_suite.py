@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -279,6 +280,20 @@ class EngineSuite(AnswerSuite):
             with pytest.raises(EngineClosedError):
                 call()
         assert not fresh.news.deaths
+
+    def test_what_it_runs_is_told_as_progress(self, subject: Subject) -> None:
+        begun = time.monotonic()
+        subject.run(subject.request(prompts(1)[0]))
+        assert begun <= subject.engine.progress <= time.monotonic()
+
+    def test_one_that_was_halted_closes(self, fresh: Subject) -> None:
+        request = fresh.request(prompts(1)[0], max_new_tokens=500)
+        fresh.engine.submit([request])
+        fresh.news.wait_tokens(request.id, 1)
+        fresh.engine.halt()
+        fresh.engine.close()
+        with pytest.raises(EngineClosedError):
+            fresh.engine.submit([])
 
     def test_nothing_works_before_open(self, harness: Harness) -> None:
         engine = harness.make(None)

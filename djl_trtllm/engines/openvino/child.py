@@ -75,6 +75,8 @@ def _kind(error: Exception) -> str:
 
 def construct(start: m.Start, link: Link) -> Loop:
     """Load the model and make the loop. Raises whatever OpenVINO raises."""
+    # Nothing here computes with NumPy's BLAS, which takes memory for each thread, and ends the process for want of it.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     import numpy as np
     import openvino as ov
     import openvino_genai as genai

@@ -82,6 +82,7 @@ class OpenVINOEngine:
         self._ended = False
         self._failure: m.Failed | None = None
         self._exit_code: int | None = None
+        self._killed = False
         self._child = ChildProcess(self._on_messages, _silence, self._on_end)
 
     @property
@@ -299,7 +300,7 @@ class OpenVINOEngine:
             if unexpected:
                 logger.error("The engine's process ended (%s).", _ending(code, self._failure))
             self._end_all(lambda i: TokenChunk(i, error=_broke()))
-        self._exit_code = code
+        self._exit_code, self._killed = code, self._child.killed
         self._ready.set()
         if unexpected and self._inbox is not None:
             self._inbox.dead(_broke())
@@ -322,7 +323,7 @@ class OpenVINOEngine:
             seconds = self._options.model_loading_timeout
             return LoadError(f"The model was not loaded within {seconds} s (option model_loading_timeout).")
         failure = self._failure
-        if failure is None and self._exit_code == -signal.SIGKILL and not self._child.killed:
+        if failure is None and self._exit_code == -signal.SIGKILL and not self._killed:
             failure = m.Failed(m.MEMORY, "the process was killed, as the kernel does when memory runs out")
         if failure is None:
             return LoadError(f"The engine's process ended while loading ({_ending(self._exit_code, None)}).")

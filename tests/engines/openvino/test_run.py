@@ -466,3 +466,14 @@ def test_serving_imports_nothing_heavy(tmp_path: Path) -> None:
     )
     heavy = {"torch", "transformers", "optimum", "openvino", "openvino_genai", "numpy"}
     assert not heavy & set(json.loads(done.stdout))
+
+
+def test_a_child_that_the_kernel_kills_while_loading_ran_out_of_memory(
+    tmp_path: Path, news: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killer = tmp_path / "python"
+    killer.write_text("#!/bin/sh\nkill -9 $$\n")
+    killer.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(killer))
+    with pytest.raises(OutOfMemory, match=r"Lower openvino_kv_cache.*killed, as the kernel does"):
+        openvino_engine(tmp_path).open(news)
