@@ -21,7 +21,6 @@ from tests.support import canaries, djl_python
 djl_python.importable()
 
 from djl_python.inputs import Input  # noqa: E402
-from tests.support.ports import free_port  # noqa: E402
 
 from djl_trtllm import handler, worker  # noqa: E402
 from djl_trtllm.core import EngineRequest  # noqa: E402
@@ -30,6 +29,7 @@ from djl_trtllm.errors import DjlTrtllmError, GenerationFailed  # noqa: E402
 from djl_trtllm.service import Service  # noqa: E402
 from tests.support import loop, toy_engine  # noqa: E402
 from tests.support.java_side import JavaSide  # noqa: E402
+from tests.support.ports import free_port  # noqa: E402
 from tests.support.toy_runtime import ToyRuntime, write_checkpoint  # noqa: E402
 
 FORMATTER = """
