@@ -45,6 +45,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("R15", "r15_same_key", "16 processes compile the same model at once"),
     Scenario("R16", "r16_disk_faults", "each write of a build fails"),
     Scenario("R17", "r17_option_matrix", "each option is changed alone"),
+    Scenario("R18", "r18_clocks_and_lines", "clocks jump, disks are slow, connections and names are lost"),
     Scenario("R19", "r19_soak", "a million tiny requests", limit=1800),
     Scenario("R20", "r20_determinism", "other arrival orders and other company"),
     Scenario("R21", "r21_hang", "the engine hangs, or a call into it"),
