@@ -32,6 +32,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("R1", "r01_poison", "1 % of the requests make the engine fail them"),
     Scenario("R2", "r02_engine_death", "the engine dies, or raises for a whole step"),
     Scenario("R3", "r03_ranks", "a rank crashes or hangs at init, at compile, in a step", limit=1800),
+    Scenario("R4", "r04_out_of_memory", "memory runs out in a build or a load"),
     Scenario("R5", "r05_fuzzed_bodies", "bodies that no client should send"),
     Scenario("R7", "r07_detokenizing", "random ids and odd bytes, token by token"),
     Scenario("R8", "r08_stop_strings", "stop strings at every offset"),
