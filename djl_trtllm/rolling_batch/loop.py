@@ -171,8 +171,8 @@ class RollingBatch:
         for slot, error in self._entrance.admit(arrivals):
             slot.fail(error)
 
-    def _advance(self) -> tuple[int, int, int]:
-        """Feed what the engine has; how many chunks with tokens it was, in how many batches, and who goes on."""
+    def _advance(self) -> tuple[int, int, bool]:
+        """Feed what the engine has: how many chunks with tokens, in how many batches, and whether any came before."""
         news = self._inbox.drain()
         self._waited = 0.0
         if not news and not any(slot.has_news for slot in self._slots):
@@ -180,6 +180,7 @@ class RollingBatch:
             news = self._inbox.wait(self._patience)
             self._waited = time.monotonic() - asked
         live = self._live
+        going = bool(news) and self._going()
         stopped: list[int] = []
         empty = 0
         for chunks in news:
@@ -200,7 +201,7 @@ class RollingBatch:
                     if chunk.finish is None and chunk.error is None:
                         stopped.append(chunk.id)
                     self._settle(sequence, stopped)
-        heard = (sum(map(len, news)) - empty, len(news), len(live))
+        heard = (sum(map(len, news)) - empty, len(news), going)
         if stopped:
             self._engine.cancel(stopped)
         if self._watch is not None:
@@ -210,6 +211,15 @@ class RollingBatch:
         if self._inbox.death is not None:
             self._bury(self._inbox.death)
         return heard
+
+    def _going(self) -> bool:
+        """Whether the oldest of those with the engine has had tokens; the others come after it."""
+        try:
+            for oldest in self._live.values():
+                return not oldest.waiting
+        except RuntimeError:  # a preparation's thread has just put one there
+            return True
+        return False
 
     def _runs(self) -> bool:
         """Whether the engine has anything to run."""

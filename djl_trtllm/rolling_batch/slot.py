@@ -64,6 +64,9 @@ class Slot:
         "void",
     )
 
+    waiting = True
+    """As of a sequence: one that stands for itself among those of the engine has had no tokens."""
+
     def __init__(self, slot_id: int, origin: Origin = NOWHERE, firsts: list[float] | None = None) -> None:
         """`firsts` takes, of each sequence, the seconds from the arrival to its first tokens."""
         self.id = slot_id

@@ -36,6 +36,7 @@ class Meter:
         "_ended",
         "_gaps",
         "_last",
+        "_step",
         "between_tokens",
         "cancelled",
         "codes",
@@ -63,32 +64,37 @@ class Meter:
         self.recoveries = 0
         self.prompted = 0
         self.generated = 0
-        self._last = time.monotonic()
+        self._last = self._step = time.monotonic()
         self._busy: list[float] = []
         self._gaps: list[float] = []
         self._chunks: list[int] = []
         self._begun: list[float] = []
         self._ended: list[RequestSummary] = []
 
-    def stepped(self, now: float, busy: float, heard: tuple[int, int, int]) -> None:
+    def stepped(self, now: float, busy: float, heard: tuple[int, int, bool]) -> None:
         """Take note of a step that ends `now` and was `busy` for so many seconds.
 
-        `heard` are how many chunks with tokens the engine brought, in how many batches, one a step of its own, and how
-        many sequences go on.
+        `heard` is how many chunks with tokens the engine brought, in how many batches, one a step of its own, and
+        whether any sequence had tokens before.
         """
         self._busy.append(busy)
-        chunks, batches, running = heard
+        chunks, batches, going = heard
+        since = self._last if going else self._step
+        self._step = now
         firsts = self.firsts
         if firsts:
             chunks -= len(firsts)
+            if not going:
+                # Nobody had tokens before: all of these are younger than the step before, and than their requests.
+                since = max(since, now - min(firsts))
             self._begun += firsts
             firsts.clear()
-            if chunks <= 0 and running:
+            if chunks <= 0 and going:
                 # The others were held up by the new ones, and their gap is not over yet.
                 return
         if batches:
             if chunks > 0:
-                self._gaps.append((now - self._last) / batches)
+                self._gaps.append((now - since) / batches)
                 self._chunks.append(chunks)
             self._last = now
 

@@ -97,6 +97,7 @@ def test_what_is_scraped_is_what_was_sent(family: str, djl: str, tmp_path: Path)
         assert after["e2e_request_latency_seconds_count"] == REQUESTS + 1
         assert after["request_queue_time_seconds_count"] == REQUESTS
         assert after["e2e_request_latency_seconds_sum"] > after["time_to_first_token_seconds_sum"] > 0
+        assert after["inter_token_latency_seconds_sum"] < after["e2e_request_latency_seconds_sum"]
         assert after["num_requests_running"] == after["num_requests_waiting"] == 0
         assert after["kv_cache_blocks"] > 0
         rising = [one["generation_tokens_total"] for one in meanwhile]

@@ -1,8 +1,11 @@
 """What the loop leaves in the meter is what its clients got."""
 
+import time
+
 import pytest
 
 from djl_trtllm.rolling_batch import loop
+from djl_trtllm.rolling_batch.loop import STEP_SECONDS
 from djl_trtllm.telemetry.meter import Meter
 from tests.support.loop import rig, tokenizer
 from tests.support.toy_engine import ToyEngine, toy_limits
@@ -45,6 +48,17 @@ def test_tokens_and_gaps_are_those_of_the_answers(every, stream, monkeypatch):
         assert meter.reasons == {"length": 7}
         assert meter.step.count == r.java.steps
         assert meter.first_token.sum <= meter.total.sum
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.002])
+def test_gaps_of_one_stream_after_another_are_within_their_time(delay):
+    with rig(toy(step_delay=delay)) as r:
+        for i in range(4):
+            time.sleep(0.2)  # nobody waits for tokens meanwhile
+            r.java.run([r.java.send(ask(f"the fox {i}", max_new_tokens=6))])
+        meter = meter_of(r)
+        assert meter.between_tokens.count == 4 * 5
+        assert meter.between_tokens.sum + meter.first_token.sum <= meter.total.sum + 4 * STEP_SECONDS
 
 
 def test_several_sequences_have_a_first_token_each_and_one_prompt():

@@ -14,12 +14,12 @@ BUSY = 0.001
 @pytest.fixture
 def meter() -> Meter:
     made = Meter()
-    made._last = 100.0
+    made._last = made._step = 100.0
     return made
 
 
 def test_a_step_of_the_engine_is_a_gap_for_each_sequence_that_it_continued(meter: Meter) -> None:
-    meter.stepped(100.02, BUSY, (3, 1, 3))
+    meter.stepped(100.02, BUSY, (3, 1, True))
     meter.settle()
     assert meter.between_tokens.count == 3
     assert meter.between_tokens.sum == pytest.approx(0.06)
@@ -27,7 +27,7 @@ def test_a_step_of_the_engine_is_a_gap_for_each_sequence_that_it_continued(meter
 
 
 def test_several_steps_of_the_engine_in_one_of_ours_share_its_time(meter: Meter) -> None:
-    meter.stepped(100.3, BUSY, (6, 3, 2))
+    meter.stepped(100.3, BUSY, (6, 3, True))
     meter.settle()
     assert meter.between_tokens.count == 6
     assert meter.between_tokens.sum == pytest.approx(0.6)
@@ -35,8 +35,8 @@ def test_several_steps_of_the_engine_in_one_of_ours_share_its_time(meter: Meter)
 
 def test_first_tokens_are_no_gaps(meter: Meter) -> None:
     meter.firsts += [0.2, 0.4]
-    meter.stepped(500.0, BUSY, (2, 1, 0))
-    meter.stepped(500.1, BUSY, (2, 1, 2))
+    meter.stepped(500.0, BUSY, (2, 1, False))
+    meter.stepped(500.1, BUSY, (2, 1, True))
     meter.settle()
     assert meter.first_token.count == 2
     assert meter.first_token.sum == pytest.approx(0.6)
@@ -45,19 +45,35 @@ def test_first_tokens_are_no_gaps(meter: Meter) -> None:
     assert meter.firsts == []
 
 
+def test_tokens_that_come_with_the_first_ones_are_no_older_than_the_step_before(meter: Meter) -> None:
+    meter.stepped(700.0, BUSY, (0, 0, False))
+    meter.firsts.append(5.0)
+    meter.stepped(700.3, BUSY, (3, 3, False))
+    meter.settle()
+    assert meter.between_tokens.count == 2
+    assert meter.between_tokens.sum == pytest.approx(0.2)
+
+
+def test_nor_older_than_their_request(meter: Meter) -> None:
+    meter.firsts.append(0.03)
+    meter.stepped(700.0, BUSY, (3, 3, False))
+    meter.settle()
+    assert meter.between_tokens.sum == pytest.approx(0.02)
+
+
 def test_who_is_held_up_by_a_new_request_waits_longer_for_the_next_token(meter: Meter) -> None:
-    meter.stepped(100.1, BUSY, (1, 1, 1))
+    meter.stepped(100.1, BUSY, (1, 1, True))
     meter.firsts.append(0.5)
-    meter.stepped(100.6, BUSY, (1, 1, 2))
-    meter.stepped(100.7, BUSY, (2, 1, 2))
+    meter.stepped(100.6, BUSY, (1, 1, True))
+    meter.stepped(100.7, BUSY, (2, 1, True))
     meter.settle()
     assert meter.between_tokens.count == 3
     assert meter.between_tokens.sum == pytest.approx(0.1 + 2 * 0.6)
 
 
 def test_a_step_without_news_is_no_gap(meter: Meter) -> None:
-    meter.stepped(100.1, BUSY, (0, 0, 1))
-    meter.stepped(100.2, BUSY, (1, 1, 1))
+    meter.stepped(100.1, BUSY, (0, 0, True))
+    meter.stepped(100.2, BUSY, (1, 1, True))
     meter.settle()
     assert meter.between_tokens.sum == pytest.approx(0.2)
 
@@ -95,7 +111,7 @@ def test_a_request_that_was_cut_off_takes_nothing_back(meter: Meter) -> None:
 
 def test_settling_twice_counts_once(meter: Meter) -> None:
     meter.firsts.append(0.1)
-    meter.stepped(100.1, BUSY, (2, 1, 2))
+    meter.stepped(100.1, BUSY, (2, 1, True))
     meter.ended([ENDED])
     meter.settle()
     meter.settle()
