@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from djl_trtllm.core import Limits, Prompt, Request
 from djl_trtllm.errors import InvalidRequest
+from djl_trtllm.rolling_batch.clipping import clipped
 from djl_trtllm.text.tokenizer import Tokenizer
 
 
@@ -28,17 +29,27 @@ class Prompts:
         if problems:
             raise InvalidRequest(*problems)
 
+    def refusal(self, name: str, *, text_bytes: int = 0, tokens: int = 0) -> InvalidRequest | None:
+        """Say that a prompt of at least so many bytes of UTF-8, or tokens, is too long; None where it may fit."""
+        if self._on_long_input != "reject":
+            return None
+        limit, at_least = self._limits.max_input_len.value, self._tokenizer.min_tokens(text_bytes)
+        if max(tokens, at_least) <= limit:
+            return None
+        return self._too_long(name, str(tokens) if tokens > limit else f"at least {at_least}")
+
     def _fitted(self, prompt: Prompt, truncate: int | None, name: str) -> list[int]:
         limit = self._limits.max_input_len
         clipping = truncate is not None or self._on_long_input != "reject"
-        ids = list(prompt.ids) or self._ids(prompt, name, clipping=clipping)
+        end = truncate is not None or self._on_long_input == "truncate_left"
+        wanted = limit.value if truncate is None else min(truncate, limit.value)
+        ids = list(prompt.ids) or self._ids(prompt, name, wanted if clipping else None, end=end)
         if truncate is not None:
             ids = ids[-truncate:]
         if len(ids) > limit.value:
             if not clipping:
                 raise self._too_long(name, str(len(ids)))
-            keep_end = truncate is not None or self._on_long_input == "truncate_left"
-            ids = ids[-limit.value :] if keep_end else ids[: limit.value]
+            ids = ids[-limit.value :] if end else ids[: limit.value]
         context = self._limits.max_sequence_len
         if len(ids) >= context.value:
             raise InvalidRequest(
@@ -47,10 +58,12 @@ class Prompts:
             )
         return ids
 
-    def _ids(self, prompt: Prompt, name: str, *, clipping: bool) -> list[int]:
-        if not clipping:
+    def _ids(self, prompt: Prompt, name: str, clipped_to: int | None, *, end: bool) -> list[int]:
+        if clipped_to is None:
             self._check_length(prompt.text, name)
-        ids = self._tokenizer.encode(prompt.text, prompt.special)
+            ids = self._tokenizer.encode(prompt.text, prompt.special)
+        else:
+            ids = clipped(self._tokenizer.encode, prompt.text, prompt.special, clipped_to, end=end)
         if not ids:
             raise InvalidRequest(f"{name} is empty: it has no tokens; send at least one character.")
         return ids

@@ -26,6 +26,9 @@ MAX_SLOTS = 999
 WARNINGS_HEADER = "X-Request-Warnings"
 """Says what was changed or ignored in a request. DJL 0.25 drops it, as every header of an item."""
 
+_COPIED = 64 * 1024
+"""Bytes of a body up to which it is copied; a larger one stays the bytearray that djl_python has read it into."""
+
 _SMALL = 1024
 """Items with fewer bytes of text, which nearly all are, have their beginning ready."""
 
@@ -189,7 +192,7 @@ def _arrivals(inputs: Input, known: int, size: int) -> Sequence[Arrival]:
         if name.endswith(".seed"):
             seeds[at] = _seed(value)
         elif name.endswith(".data") or not bodies[at]:
-            bodies[at] = bytes(value)
+            bodies[at] = bytes(value) if len(value) <= _COPIED else value
     for name, text in inputs.properties.items():
         at = by_prefix.get(name[:_PREFIX])
         if at is not None:

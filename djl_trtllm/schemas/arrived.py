@@ -13,6 +13,9 @@ from djl_trtllm.schemas.careful import Reader
 
 AnyStruct = TypeVar("AnyStruct", bound=msgspec.Struct)
 
+_LOOKED_THROUGH = 64 * 1024
+"""Bytes of a body up to which names that come twice are looked for though it is refused anyway: that makes a copy."""
+
 
 @dataclass(slots=True)
 class Arrived(Generic[AnyStruct]):
@@ -49,5 +52,6 @@ def read_by_field(
     problems, warnings = reader.problems, reader.unknown
     if refuse_unknown:
         problems, warnings = problems + warnings, []
-    problems += [p for p in repeats.find(body, given, suspicious=True) if p not in problems]
+    if not problems or len(body) <= _LOOKED_THROUGH:
+        problems += [p for p in repeats.find(body, given, suspicious=True) if p not in problems]
     return Arrived(given, accept, seed, problems, warnings)

@@ -6,6 +6,7 @@ the prompt.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ AnyStruct = TypeVar("AnyStruct", bound=msgspec.Struct)
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_Utf8 = codecs.getincrementaldecoder("utf-8")
+_PIECE = 64 * 1024
+_BEGINNING = 64
 _MANY = 8
 _SHORT = 40
 _WORDS = {'"': "a text", "[": "a list", "{": "an object", "t": "true", "f": "false", "n": "null"}
@@ -38,19 +42,28 @@ def read_object(body: bytes) -> dict[str, msgspec.Raw]:
     """Return the top level of a JSON object with its values still unread, or raise `InvalidRequest`."""
     if body.startswith(b"\xef\xbb\xbf"):
         body = body[3:]
-    if not body.strip():
+    if not body[:_BEGINNING].strip() and not body.strip():
         raise InvalidRequest(f"The body is empty; send JSON such as {EXAMPLE}.")
     try:
-        body.decode()
+        _check_utf8(body)
         return _OBJECT.decode(body)
     except msgspec.ValidationError:
         raise InvalidRequest(f"The body must be a JSON object such as {EXAMPLE}.") from None
     except msgspec.DecodeError as error:
         raise InvalidRequest(_where(body, str(error))) from None
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(f"The body is not UTF-8 (byte {error.start}).") from None
     except RecursionError:
         raise InvalidRequest(repeats.TOO_DEEP) from None
+
+
+def _check_utf8(body: bytes) -> None:
+    """Refuse what is no UTF-8. Piece by piece: one character beyond 16 bits makes a text four times its body's size."""
+    decoder = _Utf8()
+    for begin in range(0, len(body), _PIECE):
+        before = begin - len(decoder.getstate()[0])
+        try:
+            decoder.decode(body[begin : begin + _PIECE], begin + _PIECE >= len(body))
+        except UnicodeDecodeError as error:
+            raise InvalidRequest(f"The body is not UTF-8 (byte {before + error.start}).") from None
 
 
 def _where(body: bytes, message: str) -> str:
@@ -152,7 +165,9 @@ class Reader:
         close = nearest(name, known)
         hint = f"did you mean {close}?" if close else "it has no effect."
         meant = f"; perhaps {close} was meant." if close else "."
-        return Quoting(f"{name} is not a parameter; {hint}", f"A parameter that is not known has no effect{meant}")
+        return Quoting(
+            f"{name} is not a parameter; {hint}", f"A parameter that is not known has no effect{meant}"
+        )
 
 
 def _whole(rule: Rule, raw: msgspec.Raw) -> object:

@@ -16,7 +16,7 @@ from djl_trtllm.schemas import arrived, careful, chat, completions, lmi, paramet
 from djl_trtllm.schemas.arrived import Arrived
 from djl_trtllm.schemas.defaults import Defaults
 from djl_trtllm.schemas.rules import rules
-from djl_trtllm.schemas.site import Site
+from djl_trtllm.schemas.site import Room, Site
 from djl_trtllm.schemas.usual import UsualRequests
 from djl_trtllm.text.template import ChatTemplate
 
@@ -65,8 +65,9 @@ class Schemas:
         features: Features,
         template: ChatTemplate | None,
         decode: Callable[[Sequence[int]], str] | None = None,
+        room: Room | None = None,
     ) -> None:
-        self._site = Site(defaults, limits, features, template, decode)
+        self._site = Site(defaults, limits, features, template, decode, room)
         self._usual = UsualRequests()
 
     def parse(self, body: bytes, content_type: str, accept: str, seed: int | None) -> Request:
@@ -104,11 +105,11 @@ class Schemas:
         likely = _likely(body)
         if len(body) > sizes.LARGE:
             _check_type(content_type, body)
-            sizes.check(bytes(body))
+            sizes.check(body, self._site.room)
         try:
             given = likely.decode(body)
         except careful.UNREADABLE:
-            return self._read_again(likely, bytes(body), content_type, accept, seed)
+            return self._read_again(likely, body, content_type, accept, seed)
         return likely, arrived.read_whole(body, given, accept, seed)
 
     def _read_again(
@@ -139,7 +140,7 @@ def _likely(body: bytes) -> _Schema:
 
 def _plain(body: bytes) -> str:
     try:
-        return bytes(body).decode()
+        return body.decode()
     except UnicodeDecodeError as error:
         raise InvalidRequest(f"The body is not UTF-8 (byte {error.start}).") from None
 

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from djl_trtllm.core import Features, Limits
+from djl_trtllm.errors import InvalidRequest
 from djl_trtllm.schemas.defaults import Defaults
 from djl_trtllm.text.template import ChatTemplate
+
+
+class Room(Protocol):
+    """What prompts there is room for, whatever they say (`rolling_batch.prompts`)."""
+
+    def refusal(self, name: str, *, text_bytes: int = 0, tokens: int = 0) -> InvalidRequest | None:
+        """Say that a prompt of at least so many bytes of UTF-8, or tokens, is too long; None where it may fit."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +25,7 @@ class Site:
     """The operator's decisions, the engine's limits and abilities, and what is known of the model's text.
 
     `template` is None where the model has no chat template. `decode` turns token ids into text; None where that is
-    not known.
+    not known. `room` is None where prompts are not looked at before they are read.
     """
 
     defaults: Defaults
@@ -23,3 +33,4 @@ class Site:
     features: Features
     template: ChatTemplate | None = None
     decode: Callable[[Sequence[int]], str] | None = None
+    room: Room | None = None

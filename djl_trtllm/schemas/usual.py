@@ -1,7 +1,7 @@
 """The short way for the usual request: another prompt with parameters that came before, spelled the same.
 
 Applications send one prompt after another with the same parameters. What a request becomes depends on its prompt and
-its seed in those two places only, so the rest is worked out once, and remembered by the bytes around the prompt.
+its seed in those two places only, so the rest is remembered by the bytes around the prompt, once these have come twice.
 The short way takes a body whole or not at all: whatever is not as expected is left to the schema, which says what is
 wrong.
 """
@@ -55,14 +55,17 @@ class UsualRequests:
 
     def __init__(self) -> None:
         self._known: dict[Around, _Known] = {}
+        self._seen: set[int] = set()
 
     def find(self, body: bytes, accept: str, seed: int | None) -> Request | None:
         """Return the request in `body` where only its prompt is new."""
         if not body.startswith(_BEGINS):
             return None
+        start, end = _prompt(body)
+        if start + len(body) - end > MAX_AROUND:
+            return None
         if body.__class__ is not bytes:  # a bytearray
             body = bytes(body)
-        start, end = _prompt(body)
         known = self._known.get((body[:start], body[end:], accept))
         if known is None:
             return None
@@ -81,18 +84,27 @@ class UsualRequests:
         return Request([Prompt(text)], sampling, *known.rest)
 
     def remember(self, body: bytes, accept: str, request: Request, *, seeded: bool) -> None:
-        """Keep what became of a body that its schema has taken. `seeded` says that the seed is the client's."""
+        """Keep what became of a body that its schema has taken, when its like comes for the second time.
+
+        `seeded` says that the seed is the client's.
+        """
         body = bytes(body)
         start, end = _prompt(body)
-        if start + len(body) - end + len(accept) > MAX_AROUND or not _BEFORE.fullmatch(body[:start]):
+        around = (body[:start], body[end:], accept)
+        seen = hash(around)
+        if seen not in self._seen:
+            if len(self._seen) >= MAX_KNOWN:
+                self._seen.clear()
+            self._seen.add(seen)
             return
-        text = request.prompts[0].text
-        if request.listed or not (len(text) == end - start - 2 or _reads(body[start:end], text)):
+        if sum(map(len, around)) > MAX_AROUND or request.listed or not _BEFORE.fullmatch(around[0]):
+            return
+        if not _reads(body[start:end], request.prompts[0].text):
             return
         if len(self._known) >= MAX_KNOWN:
             self._known.clear()
         values = _sampling(request.sampling)
-        self._known[body[:start], body[end:], accept] = _Known(
+        self._known[around] = _Known(
             request.sampling if seeded else None, values[:_SEED], values[_SEED + 1 :], _rest(request)
         )
 

@@ -12,6 +12,7 @@ from djl_trtllm.options.table import Options
 from djl_trtllm.rolling_batch.admit import Admission
 from djl_trtllm.rolling_batch.inbox import QueueInbox
 from djl_trtllm.rolling_batch.loop import RollingBatch
+from djl_trtllm.rolling_batch.prompts import Prompts
 from djl_trtllm.schemas.defaults import Defaults
 from djl_trtllm.schemas.schemas import Schemas
 from djl_trtllm.telemetry import origin
@@ -47,7 +48,8 @@ def assemble(
     """
     source = tokenizer.chat_template
     template = ChatTemplate(source, tokenizer.special_tokens) if source is not None else None
-    schemas = Schemas(Defaults.of(options), engine.limits, engine.features, template, tokenizer.decode)
+    room = Prompts(tokenizer, engine.limits, options.on_long_input)
+    schemas = Schemas(Defaults.of(options), engine.limits, engine.features, template, tokenizer.decode, room)
     writers = Writers(tokenizer.special_ids, tokenizer.token_text, tokenizer.token_bytes, formatter)
     admission = Admission(schemas.parse, writers.make, tokenizer, engine.limits, options.on_long_input)
     traced = tracing is not None and tracing.on

@@ -50,6 +50,28 @@ def test_a_requests_own_truncate_wins_and_never_exceeds_the_limit():
     assert encode(Prompt(TEXT), truncate=7, max_input_len=5, on_long_input="truncate_right") == [IDS[-5:]]
 
 
+@pytest.mark.parametrize("mode", ["truncate_left", "truncate_right"])
+def test_of_a_huge_prompt_only_the_end_that_is_kept_is_encoded(mode, monkeypatch):
+    whole, real, seen = tokenizer().encode(TEXT * 10_000), tokenizer().encode, []
+    monkeypatch.setattr(tokenizer(), "encode", lambda *given: seen.append(len(given[0])) or real(*given))
+    expected = whole[-50:] if mode == "truncate_left" else whole[:50]
+    assert encode(Prompt(TEXT * 10_000), max_input_len=50, on_long_input=mode) == [expected]
+    assert sum(seen) < len(TEXT) * 2_500
+
+
+def test_a_prompt_is_refused_by_its_size_before_it_is_read_where_it_may_not_be_cut():
+    prompts = Prompts(tokenizer(), toy_limits(max_input_len=50), "reject")
+    size = len(TEXT * 10_000)
+    assert f"The prompt has at least {tokenizer().min_tokens(size)} tokens, the limit is 50" in str(
+        prompts.refusal("The prompt", text_bytes=size)
+    )
+    assert "The prompt has 51 tokens, the limit is 50" in str(prompts.refusal("The prompt", tokens=51))
+    assert prompts.refusal("The prompt", tokens=50) is None
+    assert prompts.refusal("The prompt", text_bytes=50) is None
+    cut = Prompts(tokenizer(), toy_limits(max_input_len=50), "truncate_left")
+    assert cut.refusal("The prompt", text_bytes=size) is None
+
+
 def test_a_prompt_that_fills_the_context_is_refused():
     with pytest.raises(InvalidRequest, match="leaves no room for output"):
         encode(Prompt(TEXT), max_sequence_len=len(IDS))

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from djl_trtllm.errors import InvalidRequest
+from djl_trtllm.schemas import careful
 from djl_trtllm.schemas.defaults import Defaults
 from djl_trtllm.schemas.parameters import Parameters
 from djl_trtllm.schemas.rules import rules
@@ -195,3 +196,17 @@ def test_errors_never_hold_what_the_client_wrote(name: str, value: object) -> No
             assert not any(
                 SECRET in problem for problem in problems(data, defaults=Defaults(unknown_parameters=unknown))
             )
+
+
+@pytest.mark.parametrize("at", [0, 1, 65_533, 65_534, 65_535, 65_536, 200_000])
+def test_bytes_that_are_no_utf_8_are_found_wherever_they_are(at: int) -> None:
+    body = b'{"inputs":"' + "😀".encode() * 60_000
+    broken = body[:11] + b"x" * at + b"\xff" + body[11:] + b'"}'
+    with pytest.raises(InvalidRequest, match=rf"The body is not UTF-8 \(byte {11 + at}\)"):
+        careful.read_object(broken)
+    careful.read_object(body[:11] + b"x" * at + body[11:] + b'"}')
+
+
+def test_a_character_that_the_body_ends_in_is_not_utf_8() -> None:
+    with pytest.raises(InvalidRequest, match=r"The body is not UTF-8 \(byte 65536\)"):
+        careful.read_object(b" " * 65_536 + "😀".encode()[:3])
