@@ -34,6 +34,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("R3", "r03_ranks", "a rank crashes or hangs at init, at compile, in a step", limit=1800),
     Scenario("R4", "r04_out_of_memory", "memory runs out in a build or a load"),
     Scenario("R5", "r05_fuzzed_bodies", "bodies that no client should send"),
+    Scenario("R6", "r06_huge_requests", "10 MB prompts, 1e9 tokens, 10k stop strings"),
     Scenario("R7", "r07_detokenizing", "random ids and odd bytes, token by token"),
     Scenario("R8", "r08_stop_strings", "stop strings at every offset"),
     Scenario("R9", "r09_slow_reader", "one of 64 streams is read at a byte a second"),
