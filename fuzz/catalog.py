@@ -46,6 +46,7 @@ TARGETS = (
         "guides", "regular expressions, JSON schemas and grammars: taken or refused, in time", longest=2048
     ),
     Target("templates", "chat templates, in their sandbox and within their bounds", longest=2048),
+    Target("tool_calls", "calls of tools in what a model wrote, in pieces of any length"),
     Target("detokenizer", "streams of token ids against one decode of all", longest=512),
 )
 

@@ -69,3 +69,10 @@ def test_all_mistakes_of_a_request_are_listed(server: Server) -> None:
     error = post(server.url, body).json["error"]
     for name in ("max_new_tokens", "top_p", "repetition_penalty", "do_sample"):
         assert name in error
+
+
+def test_no_header_reaches_another_function_of_the_worker(server: Server) -> None:
+    for name in ("_load", "handle", "Output"):
+        reply = post(server.url, lmi("x"), handler=name, model_id="any/thing", batch_size="1")
+        assert (reply.status, reply.json["message"]) == (400, "The handler can't be overridden in a request.")
+    assert post(server.url, lmi("x", stream=False, max_new_tokens=2)).status == 200
