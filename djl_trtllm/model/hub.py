@@ -15,7 +15,7 @@ from pathlib import Path
 
 from djl_trtllm.core import Progress
 from djl_trtllm.errors import LoadError, ModelNotFound
-from djl_trtllm.model import growth, room
+from djl_trtllm.model import growth, partitioned, room
 from djl_trtllm.s3.address import is_safe
 
 Choice = Callable[[Collection[str]], Sequence[str]]
@@ -99,7 +99,8 @@ class _Repository:
         info = HfApi().model_info(self._repo, revision=self._revision, files_metadata=True)
         found = {}
         for file in info.siblings or ():
-            if not is_safe(file.rfilename):
+            # The record of a conversion step names another model, or a directory here; nobody converts into the hub.
+            if not is_safe(file.rfilename) or file.rfilename.rpartition("/")[2] == partitioned.NAME:
                 continue
             # huggingface_hub names a blob by its ETag: SHA-256 for LFS files, else git's own digest.
             large = file.lfs["sha256"] if file.lfs else None  # a plain dict before 0.21

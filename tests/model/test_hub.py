@@ -234,3 +234,11 @@ def test_names_that_lead_elsewhere_are_not_fetched(running: hub.Hub, client: hub
     found, error = client.locate(model_id="o/evil")
     assert (error, found is not None) == ("", True)
     assert sorted(name for name, _ in running.fetched("o/evil")) == WANTED
+
+
+def test_a_model_of_the_hub_does_not_name_another_one(running: hub.Hub, client: hub.Client) -> None:
+    record = b'{"format": 1, "source": {"model_id": "/etc"}, "runtime": "openvino"}'
+    running.add("o/sent-on", {**FILES, "djl_trtllm.json": record, "a/djl_trtllm.json": record})
+    found, error = client.locate(model_id="o/sent-on")
+    assert (error, found is not None) == ("", True)
+    assert sorted(name for name, _ in running.fetched("o/sent-on")) == WANTED
