@@ -52,7 +52,8 @@ def test_another_prompt_takes_the_short_way(
     parameters: dict[str, object], prompt: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, fresh = schemas(), schemas()
-    outcome(made, body("first", parameters, stream=True))
+    for first in ("first", "second"):
+        outcome(made, body(first, parameters, stream=True))
     data = body(prompt, parameters, stream=True)
     expected = outcome(fresh, data)
 
@@ -71,6 +72,7 @@ def test_seeds_are_the_requests_own() -> None:
         [outcome(made, body("a", given), seed=seed).sampling.seed for seed in (5, -1)]  # type: ignore[union-attr]
         for given in (ours, ours, theirs, theirs)
     ]
+    assert known(made) == 2
     assert seeds == [[5, 2**63 - 1]] * 2 + [[3, 3]] * 2
     drawn = {outcome(made, body("a", ours), seed=None).sampling.seed for _ in range(3)}  # type: ignore[union-attr]
     assert len(drawn) == 3
@@ -79,7 +81,7 @@ def test_seeds_are_the_requests_own() -> None:
 def test_what_is_asked_for_in_other_ways_is_not_mixed_up() -> None:
     made = schemas()
     streamed, whole = body("a", {}, stream=True), body("a", {}, stream=False)
-    for _ in range(2):
+    for _ in range(3):
         formats = [
             outcome(made, data, accept).output_format  # type: ignore[union-attr]
             for data in (streamed, whole)
@@ -120,7 +122,8 @@ def test_changing_a_request_changes_no_later_one() -> None:
 )
 def test_whatever_is_wrong_is_found_beside_what_is_known(data: bytes) -> None:
     made = schemas()
-    outcome(made, body("first", {"max_new_tokens": 20}))
+    for first in ("first", "second"):
+        outcome(made, body(first, {"max_new_tokens": 20}))
     assert known(made) == 1
     assert outcome(made, data) == outcome(schemas(), data)
     assert outcome(made, data) == outcome(schemas(), data)
@@ -143,7 +146,8 @@ def test_known_or_not_makes_no_difference(
         written = json.dumps(prompt, ensure_ascii=ascii_only)
         return (head + written + tail + json.dumps(parameters) + "}").encode()
 
-    outcome(made, data("first"))
+    for first in ("first", "second"):
+        outcome(made, data(first))
     assert outcome(made, data(text)) == outcome(schemas(), data(text))
 
 
@@ -151,19 +155,24 @@ def test_fuzzed_bodies_beside_what_is_known() -> None:
     made = schemas()
     for index in range(1_000):
         data = mutated(random.Random(index))
-        found = [outcome(made, data), outcome(made, data), outcome(schemas(), data)]
+        found = [*(outcome(made, data) for _ in range(3)), outcome(schemas(), data)]
         for one in found:
             if isinstance(one, Request):
                 one.openai = None  # has an id of its own every time
-        assert found[0] == found[1] == found[2], data
+        assert all(one == found[-1] for one in found), data
 
 
 def test_what_is_remembered_is_bounded() -> None:
     made = schemas()
     for seed in range(usual.MAX_KNOWN + 1):
         outcome(made, body("a", {"seed": seed}))
+        outcome(made, body("b", {"seed": seed}))
     assert known(made) == 1
-    outcome(made, body("a", {"stop": "x" * usual.MAX_AROUND}))
+    for _ in range(3):
+        outcome(made, body("a", {"stop": "x" * usual.MAX_AROUND}))
+        outcome(made, body("a", {}), accept="x" * usual.MAX_AROUND)
     assert known(made) == 1
-    outcome(made, body("a", {}), accept="x" * usual.MAX_AROUND)
+    for seed in range(2 * usual.MAX_KNOWN):
+        outcome(made, body("a", {"seed": seed + 1000}))
     assert known(made) == 1
+    assert len(made._usual._seen) <= usual.MAX_KNOWN
