@@ -57,6 +57,7 @@ class StallWatch:
         self._engine = engine
         self._quiet = 0.0
         self._looked = 0.0
+        self._told = 0.0
 
     def look(self, news: Sequence[Sequence[TokenChunk]], running: Callable[[], bool]) -> str | None:
         """Take a step's news; return what is wrong once nothing has moved for too long while sequences run."""
@@ -70,11 +71,13 @@ class StallWatch:
         if not running():
             self._quiet = 0.0
             return None
-        now = time.monotonic()
+        now, told = time.monotonic(), self._engine.progress
+        if told != self._told or told > now:
+            self._told, self._quiet = told, 0.0
         passed = now - self._looked if self._quiet else _BETWEEN_STEPS
         self._quiet += min(passed, _LOOK_SECONDS)
         self._looked = now
-        if self._quiet <= self._seconds or now - self._engine.progress <= self._seconds:
+        if self._quiet <= self._seconds:
             return None
         self._quiet = 0.0
         return f"The engine made no progress for {self._seconds:g} s with requests running (option stall_timeout)."

@@ -105,7 +105,22 @@ def test_an_engine_that_tells_of_work_has_not_stalled(clock: Clock) -> None:
     for _ in range(30):
         engine.progress = clock.now
         assert after(watch, clock, 10) is None
-    assert after(watch, clock, 100) == pytest.approx(LIMIT - 10, abs=11), "counted from its last word"
+    assert after(watch, clock, 100) == pytest.approx(LIMIT - 10, abs=0.5), "counted from its last word"
+
+
+def test_an_engine_that_may_be_quiet_has_not_stalled(clock: Clock) -> None:
+    engine = Hung(clock.now + 500)
+    assert after(StallWatch(LIMIT, engine), clock, 1000) == pytest.approx(500 + LIMIT, abs=0.5)
+
+
+def test_a_long_prompt_and_then_a_pause_are_no_stall(clock: Clock) -> None:
+    engine = Hung()
+    watch = StallWatch(LIMIT, engine)
+    for _ in range(20):
+        engine.progress = clock.now
+        assert after(watch, clock, 10) is None
+    clock.now += 3600
+    assert after(watch, clock, 20) is None
 
 
 def test_a_process_that_was_stopped_has_stalled_nobody(clock: Clock) -> None:
