@@ -80,6 +80,8 @@ class RollingBatch:
         self._patience = STEP_SECONDS
         self._every = METER_SECONDS
         self._due = time.monotonic() + self._every
+        self._going = False
+        """Whether any sequence with the engine has had tokens."""
         self.beats = 0
         """Goes up by one at the beginning and at the end of each step."""
         self._ids = itertools.count(1)
@@ -180,9 +182,8 @@ class RollingBatch:
             news = self._inbox.wait(self._patience)
             self._waited = time.monotonic() - asked
         live = self._live
-        going = bool(news) and self._going()
         stopped: list[int] = []
-        empty = 0
+        empty, ended = 0, False
         for chunks in news:
             for chunk in chunks:
                 sequence = live.get(chunk.id)
@@ -195,24 +196,29 @@ class RollingBatch:
                     sequence.abort(as_request_error(defect, "writing an answer"))
                     over = True
                 if over:
+                    ended = True
                     del live[chunk.id]
                     if not chunk.tokens:
                         empty += 1
                     if chunk.finish is None and chunk.error is None:
                         stopped.append(chunk.id)
                     self._settle(sequence, stopped)
-        heard = (sum(map(len, news)) - empty, len(news), going)
+        heard = (sum(map(len, news)) - empty, len(news), self._going)
+        if ended or self._meter.firsts:
+            self._going = self._any_going()
         if stopped:
             self._engine.cancel(stopped)
         if self._watch is not None:
             hung = self._watch.look(news, self._runs)
             if hung is not None:
                 self._replace(self._watch, hung)
+        if self._entrance.preparing:
+            self._preparers.mind(lambda: True)
         if self._inbox.death is not None:
             self._bury(self._inbox.death)
         return heard
 
-    def _going(self) -> bool:
+    def _any_going(self) -> bool:
         """Whether the oldest of those with the engine has had tokens; the others come after it."""
         try:
             for oldest in self._live.values():
@@ -229,6 +235,7 @@ class RollingBatch:
         """Have a hung engine replaced, and tell everybody whose sequences are in it."""
         # First, so that what is submitted from now on waits for the next engine.
         watch.replace(why)
+        self._going = False
         lost = [sequence for sequence in list(self._live.values()) if isinstance(sequence, LiveSequence)]
         for sequence in lost:
             self._live.pop(sequence.id, None)
@@ -295,6 +302,7 @@ class RollingBatch:
 
     def _void(self, slots: Sequence[Slot]) -> None:
         self._meter.cancelled += sum(not slot.over for slot in slots)
+        self._going = False
         running = self._entrance.void(slots)
         if running:
             self._engine.cancel(running)
