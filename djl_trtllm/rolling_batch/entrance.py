@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -47,7 +48,11 @@ class Entrance:
         self._ids = ids
         self._queue_max_tokens = queue_max_tokens
         self._submitting = threading.Lock()
-        self._large = ThreadPoolExecutor(_THREADS, thread_name_prefix="prepare")
+        self._large = _preparers()
+        self.preparing: dict[int, Slot] = {}
+        """Requests with large bodies that are being prepared, or wait for that."""
+        self.progress = 0.0
+        """When one of them was last done with, of the monotonic clock."""
         self._guided = ThreadPoolExecutor(_THREADS, thread_name_prefix="guide")
 
     def admit(self, arrivals: Sequence[tuple[Slot, Arrival]]) -> list[tuple[Slot, DjlTrtllmError]]:
@@ -58,7 +63,7 @@ class Entrance:
             self._live[slot.id] = slot
             try:
                 if len(arrival.body) > INLINE_BODY_BYTES:
-                    self._go_aside(self._large, slot, self._aside, arrival)
+                    self._prepare_aside(slot, arrival)
                     continue
                 request = self._admission.parse(arrival)
                 if request.guide is None:
@@ -86,6 +91,17 @@ class Entrance:
         owners = {s.owner.id: s.owner for s in sequences if isinstance(s, LiveSequence)}
         failure = as_request_error(error, "handing requests to the engine")
         return [(slot, failure) for slot in owners.values()]
+
+    def replace(self, why: str) -> None:  # noqa: ARG002
+        """Leave threads behind that hang in preparing requests, and tell whose requests those are."""
+        hung, self.preparing = self.preparing, {}
+        pool, self._large = self._large, _preparers()
+        pool.shutdown(wait=False, cancel_futures=True)
+        for slot in hung.values():
+            slot.void = True
+            self._inbox.put(
+                [TokenChunk(slot.id, error=Busy("This request was not prepared in time; send it again."))]
+            )
 
     def void(self, slots: Sequence[Slot]) -> list[int]:
         """Let nothing of `slots` in any more; return the ids of what is in already."""
@@ -160,6 +176,15 @@ class Entrance:
                 self._register(slot)
                 self._engine.submit(requests)
 
+    def _prepare_aside(self, slot: Slot, arrival: Arrival) -> None:
+        preparing = self.preparing
+        preparing[slot.id] = slot
+        try:
+            self._go_aside(self._large, slot, self._aside, arrival)
+        except Exception:
+            del preparing[slot.id]
+            raise
+
     def _go_aside(
         self, pool: ThreadPoolExecutor, slot: Slot, work: Callable[[Slot, Any], None], given: object
     ) -> None:
@@ -167,6 +192,8 @@ class Entrance:
 
     def _came_back(self, slot: Slot, done: Future[None]) -> None:
         """Tell whoever waits for a preparation that was ended by what nobody has caught."""
+        if self.preparing.pop(slot.id, None) is not None:
+            self.progress = time.monotonic()
         if done.cancelled() or (error := done.exception()) is None:
             return
         failure = as_request_error(error, "preparing a request")
@@ -175,3 +202,7 @@ class Entrance:
 
     def _refuse(self, slot: Slot, error: Exception) -> None:
         self._inbox.put([TokenChunk(slot.id, error=as_request_error(error, "preparing a request"))])
+
+
+def _preparers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_THREADS, thread_name_prefix="prepare")

@@ -92,6 +92,8 @@ class RollingBatch:
         self._told = threading.Event()
         self._live: dict[int, LiveSequence | Slot] = {}
         self._entrance = Entrance(engine, inbox, admission, self._live, self._ids, queue_max_tokens)
+        seconds = watch.seconds if watch is not None else 0.0
+        self._entrance_watch = StallWatch(seconds, self._entrance, "The preparation of requests")
 
     @property
     def active(self) -> int:
@@ -213,7 +215,9 @@ class RollingBatch:
             if hung is not None:
                 self._replace(self._watch, hung)
         if self._entrance.preparing:
-            self._preparers.mind(lambda: True)
+            hung = self._entrance_watch.look((), _always)
+            if hung is not None:
+                self._entrance_watch.replace(hung)
         if self._inbox.death is not None:
             self._bury(self._inbox.death)
         return heard
@@ -307,3 +311,7 @@ class RollingBatch:
         if running:
             self._engine.cancel(running)
             log.warning("%d running sequences were voided by the server", len(running))
+
+
+def _always() -> bool:
+    return True

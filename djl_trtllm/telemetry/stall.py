@@ -32,7 +32,7 @@ END_AFTER = 10.0
 
 
 class Watched(Protocol):
-    """An engine that can be let go of and opened again: the supervisor."""
+    """What can be let go of and begun again: the supervisor with its engine, the threads that prepare requests."""
 
     @property
     def progress(self) -> float:
@@ -40,7 +40,7 @@ class Watched(Protocol):
         ...
 
     def replace(self, why: str) -> None:
-        """Let go of a hung engine and open another one; what is in flight hears nothing more. Never blocks for long."""
+        """Let go of what hangs and begin again; whoever is in it hears nothing more. Never blocks for long."""
         ...
 
 
@@ -52,8 +52,9 @@ class StallWatch:
     the engine that takes longer than `seconds` is.
     """
 
-    def __init__(self, seconds: float, engine: Watched) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, engine: Watched, what: str = "The engine") -> None:
+        self.seconds = seconds
+        self._what = what
         self._engine = engine
         self._quiet = 0.0
         self._looked = 0.0
@@ -65,7 +66,7 @@ class StallWatch:
             if chunks and chunks[0].tokens:
                 self._quiet = 0.0
                 return None
-        if not self._seconds or any(map(_is_progress, (c for chunks in news for c in chunks))):
+        if not self.seconds or any(map(_is_progress, (c for chunks in news for c in chunks))):
             self._quiet = 0.0
             return None
         if not running():
@@ -77,10 +78,10 @@ class StallWatch:
         passed = now - self._looked if self._quiet else _BETWEEN_STEPS
         self._quiet += min(passed, _LOOK_SECONDS)
         self._looked = now
-        if self._quiet <= self._seconds:
+        if self._quiet <= self.seconds:
             return None
         self._quiet = 0.0
-        return f"The engine made no progress for {self._seconds:g} s with requests running (option stall_timeout)."
+        return f"{self._what} made no progress for {self.seconds:g} s with requests waiting (option stall_timeout)."
 
     def replace(self, why: str) -> None:
         """Dump this process's stacks and have the engine replaced."""

@@ -220,6 +220,36 @@ def fails_to_start(*_: object) -> None:
     raise RuntimeError("can't start new thread")
 
 
+def test_a_preparation_that_hangs_is_left_behind(monkeypatch, capfd, caplog):
+    go, made = threading.Event(), Made()
+    with rig(made.supervisor, stall_timeout=str(LIMIT)) as r:
+        parse = r.loop._admission.parse
+        monkeypatch.setattr(r.loop._admission, "parse", lambda arrival: waiting(arrival, parse, go))
+        lost = [r.java.send(ask(LARGE)) for _ in range(3)]
+        running = r.java.send(ask("dog", 100))
+        r.java.run([*lost, running])
+        assert [client.code for client in lost] == [503] * 3
+        assert len(running.lines) == 100
+        monkeypatch.undo()
+        after = r.java.send(ask(LARGE))
+        r.java.run([after])
+        assert len(after.lines) == 4
+        go.set()
+        for _ in range(3):
+            r.java.step()
+        assert made.engines[0].stats().running == 0
+    assert len(made.engines) == 1
+    assert "The preparation of requests made no progress" in caplog.text
+    assert "in waiting" in capfd.readouterr().err, "the stacks of those that hang"
+
+
+def waiting(arrival, parse, go):
+    """Hang on large bodies until it is time to go."""
+    if len(arrival.body) > 8192:
+        go.wait(LATER)
+    return parse(arrival)
+
+
 def test_the_beats_are_odd_within_a_step():
     made = Made()
     with rig(made.supervisor) as r:
