@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-SIGNS = (
+_SIGNS = (
     "bad_alloc",
-    "DefaultCPUAllocator",
-    "Cannot allocate memory",
+    "defaultcpuallocator",
+    "cannot allocate memory",
     "not enough memory",
+    "memory allocation still failed",
     "failed to map segment from shared object",
     "can't start new thread",
     "error return without exception set",
 )
-"""What C++, torch, the C library, NNCF, the dynamic loader and Python say of it, and Python of an extension that does
-not say it."""
+"""What C++, torch, the C library, NNCF, OpenBLAS, the dynamic loader and Python say of it, and Python of an extension
+that does not say it; in lower case."""
+
+
+def says(text: str) -> bool:
+    """Whether a text says so."""
+    folded = text.lower()
+    return any(sign in folded for sign in _SIGNS)
 
 
 def ran_out(error: BaseException) -> bool:
     """Whether it, or what has led to it, is a lack of memory."""
     at: BaseException | None = error
     while at is not None:
-        text = str(at)
-        if isinstance(at, MemoryError) or any(sign in text for sign in SIGNS):
+        if isinstance(at, MemoryError) or says(str(at)):
             return True
         at = at.__cause__ or at.__context__
     return False

@@ -184,7 +184,7 @@ def _error(end: News | None, status: int, build: Build, said: Iterable[str]) -> 
     if isinstance(end, Failed):
         return OutOfMemory(build.memory("ran out of memory"))
     # A crash that C++ ends with has said why on its way.
-    if any(sign in line for line in said for sign in memory.SIGNS):
+    if any(map(memory.says, said)):
         return OutOfMemory(build.memory("ran out of memory"))
     if status == -signal.SIGKILL:
         return OutOfMemory(build.memory("was killed, probably because memory ran out"))
