@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from djl_trtllm.core import EngineStats
+from djl_trtllm.engines.base import EngineClosedError
 from djl_trtllm.telemetry.catalog import CATALOG, Kind
 from djl_trtllm.telemetry.readings import Sources, Start, read
 
@@ -57,6 +58,15 @@ def test_what_is_not_known_is_not_told() -> None:
         assert values[unknown] == {}
     assert values["engine_up"] == {(): 0}
     assert values["request_success"] == {("stop",): 0, ("length",): 0}
+
+
+def test_an_engine_that_is_closed_is_down() -> None:
+    class Closed:
+        def stats(self) -> EngineStats:
+            raise EngineClosedError("The engine is not open.")
+
+    values = {reading.metric.name: reading.values for reading in read(Sources(engine=Closed()))}
+    assert values["engine_up"] == values["num_requests_running"] == {(): 0}
 
 
 def test_the_page_has_every_metric() -> None:
