@@ -21,8 +21,9 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from djl_trtllm.local import http, replies
+from djl_trtllm.local.doorway import Door
 from djl_trtllm.local.engine import ChunkTimeout, Part, PredictError
-from djl_trtllm.local.gate import Closing, Gate, QueueFull
+from djl_trtllm.local.gate import Closing, Gate, Place, QueueFull
 from djl_trtllm.local.pump import Pump, SlowReader, Stream
 
 logger = logging.getLogger(__name__)
@@ -56,15 +57,15 @@ class Front:
         self._stopping = False
         self._cutting = False
         self._answering: set[asyncio.Task[None]] = set()
+        paths = ("/invocations", "/v1/chat/completions", "/v1/completions")
+        own = (f"/predictions/{name}", f"/models/{name}/invoke")
+        self.door = Door((*paths, *own), BODY_LIMIT)
         invoke = self.invoke
         self.app = Starlette(
             routes=[
                 Route("/ping", self._ping),
                 Route("/v1/models", self._models),
-                *(
-                    Route(path, _Raw(invoke))
-                    for path in ("/invocations", "/v1/chat/completions", "/v1/completions")
-                ),
+                *(Route(path, _Raw(invoke)) for path in paths),
                 *(Route(path, _Raw(invoke)) for path in ("/predictions/{name}", "/models/{name}/invoke")),
             ],
             exception_handlers={404: self._not_found, 405: self._not_found},
@@ -72,7 +73,7 @@ class Front:
 
     def opened(self, gate: Gate, pump: Pump) -> None:
         """Serve from now on."""
-        self._gate, self._pump = gate, pump
+        self._gate, self._pump, self.door.gate = gate, pump, gate
 
     def stopping(self) -> None:
         """Turn away whoever waits or comes; running streams go on."""
@@ -96,16 +97,19 @@ class Front:
         task = cast("asyncio.Task[None]", asyncio.current_task())
         self._answering.add(task)
         response = _Response(scope, receive, send)
+        place: Place | None = scope.get("extensions", {}).get(http.PLACE)
         try:
-            await self._invoke(response, Request(scope, receive))
+            await self._invoke(response, Request(scope, receive), place)
         except asyncio.CancelledError:
             if not self._cutting:
                 raise
             await response.refuse(*STOPPING)
         finally:
+            if place is not None:
+                place.give_back()
             self._answering.discard(task)
 
-    async def _invoke(self, response: _Response, request: Request) -> None:
+    async def _invoke(self, response: _Response, request: Request, place: Place | None) -> None:
         given = request.headers.get("x-request-id", "")
         request_id = response.request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
         name = request.path_params.get("name", self.name)
@@ -113,7 +117,7 @@ class Front:
             await response.refuse(404, "ModelNotFoundException", f"Model not found: {name}")
             return
         try:
-            stream = await self._admit(request, request_id)
+            stream = await self._admit(request, request_id, place)
         except ClientDisconnect:
             return
         except _Refused as refused:
@@ -121,7 +125,7 @@ class Front:
             return
         await _answer(response, stream)
 
-    async def _admit(self, request: Request, request_id: str) -> Stream:
+    async def _admit(self, request: Request, request_id: str, place: Place | None) -> Stream:
         """Read the body, wait for a place and start the stream. Raises _Refused, or ClientDisconnect."""
         properties = _input_properties(request, request_id)
         if any(name.lower() == HANDLER for name in properties):
@@ -138,7 +142,8 @@ class Front:
         if gate is None or pump is None:
             raise _Refused(503, UNAVAILABLE, f"Model {self.name} is loading.", RETRY_LATER)
         try:
-            await gate.enter()
+            if place is None or not place.use():
+                await gate.enter()
         except QueueFull:
             message = f"Worker queue capacity exceeded for model: {self.name}"
             raise _Refused(503, "WlmCapacityException", message, {"retry-after": "1"}) from None

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from djl_trtllm.local.doorway import Door, Doorway
+from djl_trtllm.local.gate import Place
+
 REASON = "djl_trtllm.reason"
 RESET = "djl_trtllm.reset"
+PLACE = "djl_trtllm.place"
 
 HEAD_LIMIT = 64 * 1024
 """Bytes of a request's first line and headers; httptools has no limit of its own (0.6 to 0.8)."""
@@ -48,8 +53,9 @@ class _HeadTooLarge(Exception):
 
 
 class Protocol(HttpToolsProtocol):
-    """Adds the two extensions to every request's scope, and answers 431 to a head over `HEAD_LIMIT`."""
+    """Adds the extensions to every request's scope, and answers 431 to a head over `HEAD_LIMIT`."""
 
+    place: Place | None = None
     _too_large = False
     _beginning = -1
     """Bytes that came of a head whose end has not come yet; -1 outside of one."""
@@ -84,6 +90,8 @@ class Protocol(HttpToolsProtocol):
 
         scope: Any = cycle.scope  # uvicorn types extensions as plain data
         scope["extensions"] = {REASON: reason, RESET: reset}
+        if self.place is not None:
+            scope["extensions"][PLACE], self.place = self.place, None
 
     def send_400_response(self, msg: str) -> None:
         """Called for what cannot be parsed, and for what a callback has raised."""
@@ -158,11 +166,20 @@ class Server(uvicorn.Server):
             self.should_exit = True
 
 
-def server(app: ASGIApp, drain: Callable[[], Awaitable[None]], hurry: Callable[[], None]) -> Server:
-    """Return a server for `app`. `drain` runs on its loop when the end begins and should soon return after `hurry`."""
+def server(
+    app: ASGIApp, drain: Callable[[], Awaitable[None]], hurry: Callable[[], None], door: Door
+) -> Server:
+    """Return a server for `app`. `drain` runs on its loop when the end begins and should soon return after `hurry`.
+
+    Connections come in by doorways of `door`; a request of theirs may have a `Place` among its extensions.
+    """
+
+    def doorway(**server: Any) -> Doorway:
+        return Doorway(door, functools.partial(Protocol, **server))
+
     config = uvicorn.Config(
         app,
-        http=Protocol,
+        http=cast("Any", doorway),
         loop="uvloop",
         ws="none",
         lifespan="off",

@@ -115,7 +115,7 @@ class _Run:
         self.engine = engine = Engine()
         self.front = front.Front(self.settings.name)
         self.draining = Drain(self.front, self.settings.grace, self._tell)
-        self.server = http.server(self.front.app, self._drain, self.draining.hurry)
+        self.server = http.server(self.front.app, self._drain, self.draining.hurry, self.front.door)
         _allow_many_connections()
         uvloop.run(self._main(model, engine))
 

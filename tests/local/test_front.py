@@ -10,7 +10,7 @@ import pytest
 from djl_trtllm.local import front as module
 from djl_trtllm.local.engine import ChunkTimeout, Part, PredictError
 from djl_trtllm.local.front import Front
-from djl_trtllm.local.gate import Gate
+from djl_trtllm.local.gate import Gate, Place
 from djl_trtllm.local.pump import Pump
 
 
@@ -355,3 +355,31 @@ def test_forms_and_unknown_paths():
         assert (await client.get("/v1/models")).json()["data"][0]["id"] == "mine"
 
     run(scenario, answers)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "asked"), [("/invocations", 200, 1), ("/predictions/other", 404, 0)]
+)
+def test_a_place_that_comes_with_a_request_is_used_or_given_back(path, status, asked):
+    answers = Answers(Part(b"yes", True, 200, "", {}))
+
+    async def main():
+        front, gate = Front("mine"), Gate(1, 1)
+        front.opened(gate, Pump(answers, 1, 1, asyncio.get_running_loop()))
+        assert gate.take()
+        scope = {"type": "http", "method": "POST", "path": path, "headers": [], "query_string": b""}
+        scope["extensions"] = {module.http.PLACE: Place(gate)}
+        said = []
+
+        async def receive():
+            return {"type": "http.request", "body": b"{}", "more_body": False}
+
+        async def send(message):
+            said.append(message)
+
+        await front.app(scope, receive, send)
+        assert said[0]["status"] == status
+        assert len(answers.asked) == asked
+        await asyncio.wait_for(gate.enter(), 10)
+
+    asyncio.run(main())

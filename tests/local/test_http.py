@@ -13,6 +13,7 @@ import pytest
 import uvloop
 
 from djl_trtllm.local import http as module
+from djl_trtllm.local.doorway import Door
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -42,7 +43,7 @@ async def at_once():
 @contextlib.contextmanager
 def running(drain=at_once, hurry=lambda: None):
     listening = module.listen("127.0.0.1", 0)
-    server = module.server(app, drain, hurry)
+    server = module.server(app, drain, hurry, Door((), 0))
     # capture_signals needs the main thread, so this one serves and the test talks from another.
     yield server, listening
     listening.close()
