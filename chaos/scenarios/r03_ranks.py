@@ -51,7 +51,7 @@ def run(scale: Scale) -> list[Figure]:
             seconds = [end.seconds for end in ends if (end.phase, end.kind) == (phase, kind)]
             if seconds:
                 figures.append(_figure(phase, kind, seconds, bar))
-    good = [end.code != 0 and _names_a_rank(end.text) for end in ends]
+    good = [end.code != 0 and _names_a_rank(end) for end in ends]
     unnamed = [f"{end.kind} at {end.phase}" for end, named in zip(ends, good, strict=True) if not named]
     detail = ", ".join(unnamed) or f"{len(ends)} jobs ended with a status that is not zero and named the rank"
     fault = "a rank crashes or hangs"
@@ -69,8 +69,9 @@ class _End:
     text: str
 
 
-def _names_a_rank(text: str) -> bool:
-    return bool(NAMED.search(text)) or (JOINS.format(0) in text and JOINS.format(1) not in text)
+def _names_a_rank(end: _End) -> bool:
+    silent = JOINS.format(0) in end.text and JOINS.format(1) not in end.text
+    return bool(NAMED.search(end.text)) or (end.phase == "init" and silent)
 
 
 def _figure(phase: str, kind: str, seconds: list[float], bar: float) -> Figure:

@@ -13,6 +13,7 @@ from djl_trtllm.engines.trtllm.executor_stats import ExecutorStats, usable_token
 from djl_trtllm.errors import LoadError, OptionsError, RankError
 from djl_trtllm.ranks import Solo
 from tests.contract.tensorrt_llm_stand_in import installed
+from tests.support.post import close, teams
 from tests.support.teams import ThreadTeam, together
 from tests.support.trtllm_engines import model, options
 
@@ -53,6 +54,15 @@ def test_all_ranks_open_on_command(again: bool) -> None:
     assert together(3, rank) == [None] * 3
     assert sorted(opened) == [0, 1, 2]
     assert sorted(asked) == ([f"{r} within 7" for r in range(3)] if again else [])
+
+
+def test_a_rank_that_hangs_in_the_engine_that_broke_is_named_before_another_is_opened() -> None:
+    lead, _ = teams(2)
+    opened: list[int] = []
+    with pytest.raises(RankError, match=r"^Rank 1 did not answer within 1 s\."):
+        openings.lead(lead, options(rank_timeout=1), lambda: opened.append(0), nothing, again=True)
+    assert opened == []
+    close()
 
 
 @pytest.mark.parametrize("failing", [0, 1])
