@@ -46,12 +46,14 @@ def _measure(chosen: list[parts.Part], pairs: int, *, quick: bool) -> int:
     failed: list[str] = []
     for part in chosen:
         print(f"\n{' '.join((part.name, *part.bars))}: {part.says}", flush=True)
+        started = time.monotonic()
         try:
             measured = part.quick() if quick else part.run(pairs)
         except Exception:  # the others are worth measuring all the same
             traceback.print_exc()
             failed.append(part.name)
             continue
+        print(f"{part.name} took {time.monotonic() - started:.0f} s", flush=True)
         figures += measured
         if not quick:  # at once, so that what was measured is there whatever becomes of the next part
             stats.record(measured)

@@ -1,7 +1,7 @@
 """End to end: streams over HTTP through DJL's Java engine, the worker and OpenVINO, beside the raw pipeline.
 
 Rates, times to the first token (ttft) and gaps between tokens, as a client sees them, at 1, 8, 32 and 64 streams that
-begin together; and where the worker's time goes, by layer.
+begin together; where the worker's time goes, by layer; and the CPU time of a token, by process.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import client, djl, latency, stats, throughput_side, workload
+from bench import client, cpu, djl, latency, stats, throughput_side, workload
 from bench.layers import ENDED, FILE, LAYERS
 from bench.process import SideProcess
 from bench.server import Server
@@ -22,6 +22,8 @@ from djl_trtllm.local import demo, workspace
 STREAMS = (1, 8, 32, 64)
 TOKENS = throughput_side.NEW_TOKENS
 PATIENCE = 10.0
+PAIRS = 5
+"""At most: nothing here has a bar."""
 Run = dict[str, float]
 
 
@@ -38,7 +40,7 @@ def run(pairs: int, *, streams: tuple[int, ...] = STREAMS) -> list[Figure]:
         SideProcess(djl.BUILD / "served-raw.log", "bench.throughput_side", "raw", model) as raw,
     ):
         for count in streams:
-            figures += Comparison(server, raw, Path(model), count).run(pairs)
+            figures += Comparison(server, raw, Path(model), count).run(min(pairs, PAIRS))
     return figures
 
 
@@ -80,15 +82,24 @@ class Comparison:
                 for percent in latency.PERCENTS
             ]
         figures += [
+            stats.plain(
+                f"served/cpu/{process}/{count}", [one[f"cpu_{process}"] for one in runs], "CPU µs/token"
+            )
+            for runs, processes in ((http, (cpu.FRONT, *cpu.ROLES.values())), (raw, ("raw",)))
+            for process in processes
+        ]
+        figures += [
             stats.plain(f"served/share/{layer}/{count}", shares, "% of the worker's time")
             for layer, shares in self._shares.items()
         ]
         return stats.told(figures)
 
     def _http(self) -> float:
-        before = self._layers()
+        before, used = self._layers(), cpu.seconds(self._server.process.pid)
         taken = client.run(self._server.url, self._bodies, TOKENS)
         after = self._layers(before[ENDED] + self._streams)
+        for process, now in cpu.seconds(self._server.process.pid).items():
+            taken[f"cpu_{process}"] = (now - used[process]) * 1e6 / (self._streams * TOKENS)
         spent = {layer: after[layer] - before[layer] for layer in LAYERS}
         whole = sum(spent.values())
         for layer, seconds in spent.items():
