@@ -112,6 +112,9 @@ class Wire:
 
     def single(self, inputs: Input) -> list[Arrival]:
         """The requests of one call without rolling batch: DJL sends one, or several under dynamic batching."""
+        # Without a rolling batch a client's headers are properties as they are, one named batch_size too.
+        if not any((name or "").startswith("batch_") for name in inputs.content.keys):
+            return [_request(inputs)]
         return [_request(item) for item in inputs.get_batches()]
 
     def whole(self, answers: Sequence[Answer]) -> Output:

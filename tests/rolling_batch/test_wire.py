@@ -157,3 +157,12 @@ def test_a_count_that_cannot_be_listed_is_refused_and_answered(size):
     output = wire.failed(inputs, InvalidRequest("No."))
     assert (output.code, output.message) == (400, "No.")
     assert output.content.is_empty()
+
+
+def test_a_clients_header_makes_no_batch():
+    inputs = Input()
+    inputs.properties.update({"batch_size": "3", "Content-Type": "text/plain"})
+    inputs.content.add(key="data", value=bytearray(b"the sea"))
+    (only,) = Wire(rolling=False).single(inputs)
+    assert only.body == b"the sea"
+    assert only.headers["Content-Type"] == "text/plain"
