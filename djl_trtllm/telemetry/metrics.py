@@ -17,11 +17,19 @@ SECONDS = 10.0
 """Between two batches of lines in the log."""
 
 
+JOIN_SECONDS = 5.0
+"""At the end the last lines may find a pipe that nobody reads any more."""
+
+
 class Metrics:
     """Tells the numbers in `sources` as those of `model`. `listen` and `begin` are called once, `close` at the end."""
 
     def __init__(self, model: str, seconds: float | None = None) -> None:
-        """`seconds` is the time between two batches of lines, `SECONDS` if it is not given."""
+        """What follows a `?` in `model` is left out, as it might be signed.
+
+        `seconds` is the time between two batches of lines, `SECONDS` if it is not given.
+        """
+        model = model.partition("?")[0]
         self._seconds = seconds or SECONDS
         self.sources = Sources()
         self._model = model
@@ -51,7 +59,7 @@ class Metrics:
         """Write what has changed last, and stop. A second call does nothing."""
         self._over.set()
         if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join()
+            self._thread.join(JOIN_SECONDS)
         if self._endpoint is not None:
             self._endpoint.close()
 

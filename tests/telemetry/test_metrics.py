@@ -58,6 +58,14 @@ def test_prometheus_is_answered_where_the_options_say_so() -> None:
         metrics.close()
 
 
+def test_a_name_ends_where_a_signature_begins(written) -> None:
+    metrics = Metrics("llama?X-Amz-Signature=canary")
+    metrics.sources.meter.generated += 1
+    metrics.begin()
+    metrics.close()
+    assert written == [["[METRICS]djl_trtllm_generation_tokens.Count:1|#model_name:llama"]]
+
+
 def test_a_model_that_is_not_served_has_no_thread(caplog) -> None:
     with caplog.at_level(logging.DEBUG):
         Metrics("m").close()
