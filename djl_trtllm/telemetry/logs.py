@@ -6,7 +6,7 @@ import logging
 import sys
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -86,7 +86,7 @@ class _Handler(logging.StreamHandler):  # type: ignore[type-arg]
                 self.stream.write(text)
                 self.flush()
                 return
-            for part in _parts(text.splitlines(keepends=True)):
+            for part in _parts(text):
                 self.stream.write(part)
                 self.flush()
         except Exception:
@@ -101,13 +101,13 @@ class _Handler(logging.StreamHandler):  # type: ignore[type-arg]
             self.flush()
 
 
-def _parts(lines: list[str]) -> list[str]:
-    parts = [""]
-    for line in lines:
-        if parts[-1] and len(parts[-1]) + len(line) > _AT_ONCE:
-            parts.append("")
-        parts[-1] += line
-    return parts
+def _parts(text: str) -> Iterator[str]:
+    """Yield a text in parts that end with a line and are short enough, where no line by itself is longer."""
+    begin = 0
+    while begin < len(text):
+        end = text.rfind("\n", begin, begin + _AT_ONCE) + 1 or text.find("\n", begin) + 1 or len(text)
+        yield text[begin:end]
+        begin = end
 
 
 def _uncaught(found: threading.ExceptHookArgs) -> None:

@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from djl_trtllm.telemetry.lines import escaped
 
 MOST = 128
 """Characters of an id that are shown."""
 
-_PLAIN = re.compile(r"[A-Za-z0-9._/+=@~-]{1,128}")
+_PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/+=@~-"
 _ODD = re.compile(r"[^A-Za-z0-9._/+=@~-]")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-[0-9a-zA-Z_-]{0,64})?")
 
+Origin = tuple[str, str]
+"""The id as it was given, not fit for a line yet, and a `traceparent` of W3C's Trace Context; empty where none."""
 
-@dataclass(slots=True)
-class Origin:
-    """`request_id` is fit to be logged; `traceparent` is a header of W3C's Trace Context, or empty."""
-
-    request_id: str = ""
-    traceparent: str = ""
-
-
-NOWHERE = Origin()
+NOWHERE: Origin = ("", "")
 """Of a request that came without either, or where nobody wants to know."""
 
 Read = Callable[[Mapping[str, str]], Origin]
@@ -39,13 +32,21 @@ def unread(_: Mapping[str, str]) -> Origin:
 def identified(headers: Mapping[str, str]) -> Origin:
     """Read the id: DJL 0.30 and later send theirs as `requestId`, which is the client's where it has sent one."""
     given = headers.get("requestId") or _header(headers, "x-request-id")
-    return Origin(given if _PLAIN.fullmatch(given) else legible(given)) if given else NOWHERE
+    return (given, "") if given else NOWHERE
 
 
 def traced(headers: Mapping[str, str]) -> Origin:
     """Read the id, and of which trace the request is part."""
-    origin, parent = identified(headers), _header(headers, "traceparent").strip()
-    return Origin(origin.request_id, parent) if _TRACEPARENT.fullmatch(parent) else origin
+    given, _ = identified(headers)
+    parent = _header(headers, "traceparent").strip()
+    return (given, parent) if _TRACEPARENT.fullmatch(parent) else (given, "")
+
+
+def all_legible(given: list[str]) -> list[str]:
+    """Return `legible` of each, at once: nearly always they are as they were given."""
+    joined = "".join(given)
+    plain = joined.isascii() and not joined.encode().translate(None, _PLAIN) and max(map(len, given)) <= MOST
+    return given if plain else [legible(one) for one in given]
 
 
 def legible(given: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from djl_trtllm.telemetry.origin import legible
 from djl_trtllm.telemetry.requests import RequestSummary
 
 Value = str | int | float | bool | list[str]
@@ -27,7 +28,7 @@ def attributes(request: RequestSummary, model: str) -> Mapping[str, Value]:
         "gen_ai.provider.name": "djl_trtllm",
         "gen_ai.request.model": model,
         "gen_ai.response.model": model,
-        "gen_ai.request.id": request.request_id or str(request.id),
+        "gen_ai.request.id": legible(request.origin[0]) or str(request.id),
         "gen_ai.usage.input_tokens": request.prompt_tokens,
         "gen_ai.usage.output_tokens": request.generated_tokens,
         "gen_ai.response.finish_reasons": [_REASONS.get(request.reason, request.reason)],

@@ -178,7 +178,7 @@ class Otlp(Tracing):
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         # Of the headers the trace's state is not passed on: it is the client's text.
-        parent = TraceContextTextMapPropagator().extract({"traceparent": request.traceparent}, Context())
+        parent = TraceContextTextMapPropagator().extract({"traceparent": request.origin[1]}, Context())
         span = self._tracer.start_span(
             spans.name(request, self._model),
             parent,

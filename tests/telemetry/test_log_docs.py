@@ -19,7 +19,7 @@ ENDED = RequestSummary(
     128,
     0.094,
     2.211,
-    request_id="0c9d4c58-7a8b-4b7f-9a4e-000000000062",
+    origin=("0c9d4c58-7a8b-4b7f-9a4e-000000000062", ""),
     queue_seconds=0.002,
     ended=5.0,
 )

@@ -1,8 +1,7 @@
 """What the loop notes and the meter counts."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from djl_trtllm.telemetry.meter import Meter
 from djl_trtllm.telemetry.requests import RequestSummary

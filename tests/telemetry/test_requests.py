@@ -2,9 +2,9 @@
 
 import json
 import logging
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from djl_trtllm.options.secrets import Redaction
 from djl_trtllm.telemetry import requests
@@ -76,14 +76,14 @@ def test_what_waits_is_written_when_nothing_runs_any_more_or_it_is_much(caplog, 
 def test_djls_id_stands_beside_ours(caplog):
     with caplog.at_level(logging.INFO, "djl_trtllm"):
         log = RequestLog(True)
-        log.ended([replace(ENDED, request_id="0c9d-1")])
+        log.ended([replace(ENDED, origin=("0c9d-1", ""))])
         log.pass_on(idle=True)
     assert caplog.messages == [LINE.replace("request 7 ", "request 7 (0c9d-1) ")]
 
 
 def test_as_json_a_request_is_an_object_with_its_numbers_at_the_time_when_it_ended():
     lines = JsonLines(Redaction())
-    given = replace(ENDED, request_id="0c9d-1", traceparent=f"00-{'a' * 32}-{'b' * 16}-01", ended=98.5)
+    given = replace(ENDED, origin=("0c9d-1", f"00-{'a' * 32}-{'b' * 16}-01"), ended=98.5)
     record = logging.makeLogRecord(
         {"name": "n", "levelname": "INFO", "msg": requests.Ended([given, ENDED], 100.0), "created": 3661.25}
     )
@@ -112,5 +112,20 @@ def test_as_json_a_request_is_an_object_with_its_numbers_at_the_time_when_it_end
 def test_ids_are_read_only_where_something_shows_them(caplog):
     headers = {"requestId": "0c9d-1"}
     with caplog.at_level(logging.INFO, "djl_trtllm"):
-        assert RequestLog(True).origin(headers).request_id == "0c9d-1"
-        assert RequestLog(False).origin(headers).request_id == ""
+        assert RequestLog(True).origin(headers) == ("0c9d-1", "")
+        assert RequestLog(False).origin(headers) == ("", "")
+
+
+def test_ids_that_could_pass_for_something_else_are_escaped_and_long_numbers_written_out(caplog):
+    with caplog.at_level(logging.INFO, "djl_trtllm"):
+        log = RequestLog(True)
+        long = replace(
+            ENDED, prompt_tokens=4096, generated_tokens=50_000, first_reply_seconds=4.0964, total_seconds=91.5
+        )
+        log.ended([replace(long, origin=("a b\n", "")), replace(ENDED, origin=("x" * 200, ""))])
+        log.pass_on(idle=True)
+    first, second = caplog.messages[0].splitlines()
+    assert first == (
+        r"request 7 (a\x20b\x0a) length status 200 4096+50000 tokens first reply 4.096 s total 91.500 s"
+    )
+    assert f"({'x' * 128})" in second

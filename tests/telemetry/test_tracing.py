@@ -9,9 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from djl_trtllm.errors import LoadError, OptionsError
 from djl_trtllm.options.table import Options
@@ -23,7 +23,7 @@ from tests.support.otlp_receiver import Receiver, receiver
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 ENDED = RequestSummary(
-    7, "eos_token", 200, 5, 12, 0.25, 1.5, request_id="0c9d-1", queue_seconds=0.125, format="json_chat"
+    7, "eos_token", 200, 5, 12, 0.25, 1.5, origin=("0c9d-1", ""), queue_seconds=0.125, format="json_chat"
 )
 
 
@@ -53,7 +53,7 @@ def opened(collector: Receiver) -> Iterator[Otlp]:
 
 def test_a_request_is_a_span_with_sizes_and_times_in_the_trace_of_its_caller(opened, collector) -> None:
     now = time.time()
-    opened.ended([replace(ENDED, traceparent=f"00-{TRACE}-{PARENT}-01", ended=time.monotonic() - 10)])
+    opened.ended([replace(ENDED, origin=("0c9d-1", f"00-{TRACE}-{PARENT}-01"), ended=time.monotonic() - 10)])
     eventually(lambda: collector.spans, "the span")
     (span,) = collector.spans
     assert (span.name, span.trace, span.parent, span.kind) == ("chat smollm", TRACE, PARENT, 2)
@@ -83,7 +83,7 @@ def test_without_a_parent_a_request_is_a_trace_of_its_own_and_errors_say_whose_t
 ) -> None:
     opened.ended(
         [
-            replace(ENDED, request_id="", format="json"),
+            replace(ENDED, origin=("", ""), format="json"),
             replace(ENDED, status=400, code="invalid_request", reason="error"),
             replace(ENDED, status=503, code="engine_restarting", reason="error"),
             replace(ENDED, code="generation_failed", reason="error"),
@@ -105,7 +105,7 @@ def test_without_a_parent_a_request_is_a_trace_of_its_own_and_errors_say_whose_t
 
 
 def test_what_the_caller_does_not_sample_is_not_sent(opened: Otlp, collector: Receiver) -> None:
-    opened.ended([replace(ENDED, traceparent=f"00-{TRACE}-{PARENT}-00"), ENDED])
+    opened.ended([replace(ENDED, origin=("", f"00-{TRACE}-{PARENT}-00")), ENDED])
     eventually(lambda: collector.spans, "the span")
     assert [span.trace for span in collector.spans] != [TRACE]
     assert len(collector.spans) == 1
