@@ -7,7 +7,7 @@ import pytest
 from chaos import catalog
 from chaos.scale import Scale
 
-CHEAP = ("r01_poison", "r02_engine_death", "r10_cancel_storm", "r19_soak", "r21_hang")
+CHEAP = ("r01_poison", "r02_engine_death", "r10_cancel_storm", "r16_disk_faults", "r19_soak", "r21_hang")
 
 
 @pytest.mark.parametrize("module", CHEAP)

@@ -1,13 +1,16 @@
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
 
 from djl_trtllm.errors import LoadError
-from djl_trtllm.local import cudart, drain, http, server
+from djl_trtllm.local import cudart, drain, http, processes, server
 from djl_trtllm.local.deployment import deployment
 from djl_trtllm.local.server import Settings, prepare_environment
 
@@ -79,3 +82,37 @@ def test_the_whole_end_fits_into_25_seconds():
     assert Settings().grace == server.GRACE
     assert server.GRACE + server.ENDING < 25
     assert drain.TELLING + drain.CUTTING + http.LAST_BYTES < server.ENDING
+
+
+def unserved(tmp_path, said):
+    scratch = tmp_path / "scratch"
+    (scratch / "java").mkdir(parents=True)
+    with socket.socket() as listening:
+        return server._Run(Settings(), said.append, listening, scratch)
+
+
+def test_a_server_that_hangs_at_its_end_is_ended_by_force(tmp_path, monkeypatch):
+    said, codes = [], []
+    run = unserved(tmp_path, said)
+    monkeypatch.setattr(os, "_exit", codes.append)
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as child:
+        found = [process for process in processes.descendants() if process.pid == child.pid]
+        monkeypatch.setattr(processes, "descendants", lambda: found)
+        run._end_at_once()
+        assert child.wait(20) < 0
+    assert said == ["error: the server did not end by itself"]
+    assert codes == [1]
+    assert not run.scratch.exists()
+
+
+def test_workers_are_told_of_the_end(tmp_path, monkeypatch):
+    said = []
+    run = unserved(tmp_path, said)
+    run.log = types.SimpleNamespace(quiet=False)
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as worker:
+        found = [process for process in processes.descendants() if process.pid == worker.pid]
+        monkeypatch.setattr(processes, "workers", lambda: found)
+        run._tell(3)
+        assert worker.wait(20) == -signal.SIGTERM
+    assert said == ["stopping: 3 requests were not done in time; they end with an error"]
+    assert run.log.quiet, "what DJL says of a worker that ends is no news"
