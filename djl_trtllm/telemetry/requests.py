@@ -148,25 +148,19 @@ def _micro(seconds: float) -> float:
     return int(seconds * 1e6 + 0.5) / 1e6
 
 
-_LINE = "request %d%s %s status %d %s+%s tokens first reply %s s total %s s%s"
-_KNOWN = 4096
-_NUMBERS = tuple(map(str, range(_KNOWN)))
-_SECONDS = tuple(f"{ms // 1000}.{ms % 1000:03d}" for ms in range(_KNOWN))
-"""Numbers and milliseconds as they are written: making them anew for each line is most of what it costs."""
+_LINE = "request %d%s %s status %d %d+%d tokens first reply %.3f s total %.3f s%s"
 
 
 def _line(request: RequestSummary, named: str) -> str:
     recoveries = request.recoveries
-    prompt, generated = request.prompt_tokens, request.generated_tokens
-    first, total = int(request.first_reply_seconds * 1000 + 0.5), int(request.total_seconds * 1000 + 0.5)
     return _LINE % (
         request.id,
         " (" + named + ")" if named else "",
         request.reason,
         request.status,
-        _NUMBERS[prompt] if prompt < _KNOWN else prompt,
-        _NUMBERS[generated] if generated < _KNOWN else generated,
-        _SECONDS[first] if first < _KNOWN else f"{request.first_reply_seconds:.3f}",
-        _SECONDS[total] if total < _KNOWN else f"{request.total_seconds:.3f}",
+        request.prompt_tokens,
+        request.generated_tokens,
+        request.first_reply_seconds,
+        request.total_seconds,
         f" decoding recovered {recoveries} times" if recoveries else "",
     )

@@ -116,16 +116,11 @@ def test_ids_are_read_only_where_something_shows_them(caplog):
         assert RequestLog(False).origin(headers) == ("", "")
 
 
-def test_ids_that_could_pass_for_something_else_are_escaped_and_long_numbers_written_out(caplog):
+def test_ids_that_could_pass_for_something_else_are_escaped(caplog):
     with caplog.at_level(logging.INFO, "djl_trtllm"):
         log = RequestLog(True)
-        long = replace(
-            ENDED, prompt_tokens=4096, generated_tokens=50_000, first_reply_seconds=4.0964, total_seconds=91.5
-        )
-        log.ended([replace(long, origin=("a b\n", "")), replace(ENDED, origin=("x" * 200, ""))])
+        log.ended([replace(ENDED, origin=("a b\n", "")), replace(ENDED, origin=("x" * 200, ""))])
         log.pass_on(idle=True)
     first, second = caplog.messages[0].splitlines()
-    assert first == (
-        r"request 7 (a\x20b\x0a) length status 200 4096+50000 tokens first reply 4.096 s total 91.500 s"
-    )
+    assert first == LINE.replace("request 7 ", r"request 7 (a\x20b\x0a) ")
     assert f"({'x' * 128})" in second
