@@ -34,6 +34,7 @@ def on_the_way(first: BaseException) -> BaseException:
         RuntimeError("std::bad_alloc"),
         ImportError("libopenvino.so.2641: failed to map segment from shared object"),
         RuntimeError("can't start new thread"),
+        SystemError("<function _find_and_load> returned NULL without setting an exception"),
         RuntimeError("cannot allocate memory for thread-local data: ABORT"),
         led_to(MemoryError()),
         on_the_way(OSError("Cannot allocate memory")),

@@ -69,8 +69,8 @@ def main(
     except BaseException as error:
         import traceback
 
-        traceback.print_exc()
         reporter.send(failed(error, job))
+        traceback.print_exc()  # last, as it may itself fail for want of memory
         return 1
     reporter.send(Done(result))
     return 0

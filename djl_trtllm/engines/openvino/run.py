@@ -337,7 +337,7 @@ class OpenVINOEngine:
             )
         if failure.kind == m.LIBRARIES:
             return LoadError(f"OpenVINO cannot be used here: {failure.text}.")
-        return ArtifactError(f"OpenVINO cannot load the compiled model: {failure.text}")
+        return ArtifactError(f"OpenVINO cannot load the compiled model: {failure.text}.")
 
 
 def _silence() -> None:
