@@ -14,8 +14,8 @@ _SIGNS = (
     "error return without exception set",
     "returned null without setting an exception",
 )
-"""What C++, torch, the C library, NNCF, OpenBLAS, the dynamic loader and Python say of it, and Python where a function in
-C does not say it; in lower case."""
+"""What C++, torch, the C library, NNCF, OpenBLAS, the dynamic loader and Python say of it, and Python where a function
+in C does not say it; in lower case."""
 
 
 def says(text: str) -> bool:
