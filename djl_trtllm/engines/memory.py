@@ -10,12 +10,13 @@ _SIGNS = (
     "memory allocation still failed",
     "failed to map segment from shared object",
     "can't start new thread",
+    "resource temporarily unavailable",
     "memoryerror",
     "error return without exception set",
     "returned null without setting an exception",
 )
-"""What C++, torch, the C library, NNCF, OpenBLAS, the dynamic loader and Python say of it, and Python where a function
-in C does not say it; in lower case."""
+"""What C++, torch, the C library, NNCF, OpenBLAS, the dynamic loader and Python say of it, C++ of a thread that is not
+to be had, and Python where a function in C does not say it; in lower case."""
 
 
 def says(text: str) -> bool:

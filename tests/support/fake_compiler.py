@@ -38,6 +38,8 @@ def main() -> int:
         os.kill(os.getpid(), signal.SIGKILL)
     elif job.origin == "crashed":
         os.kill(os.getpid(), signal.SIGTERM)
+    elif job.origin == "segfault":
+        os.kill(os.getpid(), signal.SIGSEGV)
     elif job.origin == "aborts":
         print("terminate called after throwing an instance of 'std::bad_alloc'", file=sys.stderr, flush=True)
         os.abort()

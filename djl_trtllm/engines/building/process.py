@@ -189,6 +189,8 @@ def _error(end: News | None, status: int, build: Build, said: Iterable[str]) -> 
     if status == -signal.SIGKILL:
         return OutOfMemory(build.memory("was killed, probably because memory ran out"))
     how = f"by signal {signal.Signals(-status).name}" if status < 0 else f"with exit status {status}"
-    return CompileError(
-        f"The process that {build.does} {build.origin} ended {how} before it was done; its last lines are in the log."
-    )
+    process = f"The process that {build.does} {build.origin}"
+    ended = f"{process} ended {how} before it was done; its last lines are in the log."
+    if status == -signal.SIGSEGV:  # a library that does not look whether it got its memory
+        return CompileError(ended, f"If memory was short: {build.memory('crashed')}")
+    return CompileError(ended)

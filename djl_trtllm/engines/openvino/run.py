@@ -325,14 +325,15 @@ class OpenVINOEngine:
         failure = self._failure
         if failure is None and self._exit_code == -signal.SIGKILL and not self._killed:
             failure = m.Failed(m.MEMORY, "the process was killed, as the kernel does when memory runs out")
+        relief = "lower openvino_kv_cache, max_rolling_batch_size or max_input_len, or use quantize."
         if failure is None:
-            return LoadError(f"The engine's process ended while loading ({_ending(self._exit_code, None)}).")
+            ended = f"The engine's process ended while loading ({_ending(self._exit_code, None)})."
+            return LoadError(ended, f"If memory was short, {relief}")
         if failure.kind == m.MEMORY:
             tokens = self.limits.kv_cache_tokens
             return OutOfMemory(
                 f"There is not enough memory for the model and a KV cache of {tokens.value} tokens "
-                f"({tokens.source}). Lower openvino_kv_cache, max_rolling_batch_size or max_input_len, or use "
-                "quantize.",
+                f"({tokens.source}). {relief.capitalize()}",
                 f"What is known of it: {failure.text}.",
             )
         if failure.kind == m.LIBRARIES:

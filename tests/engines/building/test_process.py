@@ -141,3 +141,8 @@ def test_what_compiles_has_no_credentials(tmp_path: Path, monkeypatch: pytest.Mo
     found = (tmp_path / "model").read_text().split()
     assert not set(CREDENTIALS) & set(found)
     assert {"OPTION_MAX_NUM_TOKENS", "TOKENIZERS_PARALLELISM", "PATH"} <= set(found)
+
+
+def test_a_crash_that_says_nothing_may_have_been_memory(tmp_path: Path) -> None:
+    with pytest.raises(CompileError, match=r"by signal SIGSEGV .* If memory was short: It crashed\.$"):
+        run(tmp_path, "segfault")
