@@ -31,7 +31,7 @@ class Waiting:
         """Return the status and everything that was answered. Raises OSError where it was not answered whole."""
         self.connection.settimeout(PATIENCE)
         received = b""
-        while not _whole(received):
+        while not whole(received):
             data = self.connection.recv(65536)
             if not data:
                 raise ConnectionError(f"The answer ends after {len(received)} bytes.")
@@ -60,7 +60,8 @@ def send(url: str, body: object) -> Waiting:
     return Waiting(connection, len(head) + len(data))
 
 
-def _whole(received: bytes) -> bool:
+def whole(received: bytes) -> bool:
+    """Whether an answer is all there."""
     head, found, body = received.partition(_HEAD_END)
     if not found:
         return False

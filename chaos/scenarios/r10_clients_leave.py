@@ -85,11 +85,12 @@ def _leave(server: Server, count: int) -> None:
 def _come_and_leave(server: Server, number: int) -> None:
     dice = random.Random(number)
     client = http_clients.send(server.url, _body(dice.randint(1, 60)))
+    received, most = b"", dice.choice((0, 0, 1, 1, 2, 5, 20))
+    client.connection.settimeout(http_clients.PATIENCE)
     with contextlib.suppress(OSError):
-        for _ in range(dice.choice((0, 0, 1, 1, 2, 5, 20))):
-            client.connection.settimeout(http_clients.PATIENCE)
-            if not client.connection.recv(512):
-                break
+        while most > 0 and not http_clients.whole(received):
+            most -= 1
+            received += client.connection.recv(4096)
     client.leave(rudely=dice.random() < 0.5)
 
 
