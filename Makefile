@@ -37,7 +37,7 @@ test-lowest: $(READY) ## unit tests on the lowest versions and on those of LMI's
 	@scripts/timed "make test-lowest" scripts/test-lowest "$(PYTHON)" $(ARGS)
 
 check-long: $(READY) ## all tests, in full counts, every family, faults, then the rest with coverage; at most 45 minutes
-	@scripts/timed "make check-long" sh -c '$(PYTEST) -m long --timeout 1800 $(ARGS) && $(PYTEST) -m "not long" $(COVERAGE) $(ARGS)'
+	@scripts/timed "make check-long" sh -c '$(PYTEST) -m long --timeout 1800 $(ARGS) && $(PYTEST) -m "not long" $(COVERAGE) $(ARGS) && $(BIN)/python -m chaos --quick'
 
 lint: $(READY) ## ruff, mypy, the layers, bandit
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
