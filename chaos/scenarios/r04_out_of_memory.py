@@ -43,7 +43,7 @@ KNOBS = (
     "max_input_len",
     "max_num_tokens",
 )
-WORDLESS = ("signal SIGSEGV", "signal 11")
+WORDLESS = ("signal SIGSEGV", "signal 11", "signal 6", "Its files are as they were compiled")
 SEED = 4
 BEGUN = {COMPILER: "torch", ENGINE: "numpy"}
 """What a process has loaded once it is about its work."""
@@ -57,8 +57,8 @@ Fault = Callable[[psutil.Process], None]
 class Told:
     """What loads with a fault came to.
 
-    `missed` are faults that came too late for their process, `wordless` crashes of a library that does not look whether
-    it got its memory: nothing tells why, so they are no 507, and their message says what to do if memory was short.
+    `missed` are faults that came too late for their process. `wordless` are those of which nothing told us that it was
+    memory: a library crashed or gave another reason. They are no 507, and their message says what to do if it was.
     """
 
     faults: int = 0
@@ -193,7 +193,7 @@ def _limit(dice: random.Random) -> Fault:
 def _figures(doing: str, kind: str, told: Told) -> list[Figure]:
     name, fault = f"R4.{doing}_{kind}", f"{FAULTS[kind]} in a {doing}"
     detail = f"{told.faults} times" + (f", {told.missed} more came too late" if told.missed else "")
-    detail += f", {told.wordless} crashed without a word" if told.wordless else ""
+    detail += f", {told.wordless} did not say that it was memory (503)" if told.wordless else ""
     wrong = sum(code != 507 for code in told.codes)
     return [
         exactly(f"{name}_not_507", fault, wrong, 0, "loads", detail),

@@ -42,6 +42,10 @@ from djl_trtllm.text.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
 
+_WHOLE = (
+    "Its files are as they were compiled. If memory was short, lower max_rolling_batch_size or max_input_len, or use "
+    "quantize."
+)
 BROUGHT = "config.pbtxt"
 """The file in which a model brings option values of its own."""
 
@@ -270,7 +274,7 @@ class _Loading:
                         raise
                     verdict.result()
                     # Compiled from the same inputs it would be the same, and memory may only be short now.
-                    raise LoadError(*refused.problems, "Its files are as they were compiled.") from refused
+                    raise LoadError(*refused.problems, _WHOLE) from refused
                 finally:
                     # A damaged file explains whatever the engine said of it, so its verdict comes first.
                     if verdict is not None:
