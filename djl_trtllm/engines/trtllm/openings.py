@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 OPEN, END = "open", "end"
 
+ANSWERS = 60.0
+"""Seconds in which every rank has let go of an engine that broke; those that have not, hang."""
+
 
 @dataclass(frozen=True, slots=True)
 class Opening:
@@ -62,11 +65,12 @@ def lead(
     The first opening is part of loading, whose deadline holds; a later one has a deadline of its own.
     """
     if again:
-        team.within(options.rank_timeout)
+        team.within(min(ANSWERS, options.rank_timeout))
     team.share(OPEN)
     if again:
         # A rank that hangs in the engine that broke is named here. Inside the library nobody could tell.
         team.agree()
+        team.within(options.rank_timeout)
     _together(team, construct, undo)
 
 
@@ -78,8 +82,9 @@ def follow(team: Team, options: Options, construct: Callable[[], None], *, again
     if command != OPEN:
         raise RankError(f"Rank {team.rank} was told {command!r} where it waited for the engine to be opened.")
     if again:
-        team.within(options.rank_timeout)
+        team.within(min(ANSWERS, options.rank_timeout))
         team.agree()
+        team.within(options.rank_timeout)
     _together(team, construct, lambda: None)
     return True
 
