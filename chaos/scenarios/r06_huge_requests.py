@@ -29,6 +29,7 @@ MOST_MEMORY = 3
 MOST_STALL = 1
 WORDS = "the quick brown fox "
 STOPS = '"stop":[' + ",".join(f'"{number:090}"' for number in range(10_000)) + "]"
+WARM = b'{"inputs":"the sea","parameters":{"stop":[' + b'"s",' * 5_000 + b'"s"]}}'
 MANY = '"max_new_tokens":1000000000'
 
 
@@ -47,6 +48,7 @@ def run(scale: Scale) -> list[Figure]:
     limits = toy_limits(vocab_size=tokenizer().vocab_size, max_batch_size=SLOTS)
     with rig(ToyEngine(limits=limits, step_delay=STEP), max_rolling_batch_size=str(SLOTS)) as made:
         beside = Beside(made)
+        beside.measure(WARM, 3)  # what is made once, the tables and threads for odd bodies, is there then
         measured = {name: beside.measure(body, repetitions) for name, body in bodies.items()}
         disturbed = beside.failed
     worst = max(measured, key=lambda name: max(measured[name].memory))
