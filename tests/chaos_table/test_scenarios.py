@@ -7,7 +7,17 @@ import pytest
 from chaos import catalog
 from chaos.scale import Scale
 
-CHEAP = ("r01_poison", "r02_engine_death", "r10_cancel_storm", "r16_disk_faults", "r19_soak", "r21_hang")
+CHEAP = (
+    "r01_poison",
+    "r02_engine_death",
+    "r05_fuzzed_bodies",
+    "r07_detokenizing",
+    "r08_stop_strings",
+    "r10_cancel_storm",
+    "r16_disk_faults",
+    "r19_soak",
+    "r21_hang",
+)
 
 
 @pytest.mark.parametrize("module", CHEAP)
