@@ -15,7 +15,7 @@ def alive() -> Counter[str]:
     gc.collect()
     kinds = (type(one) for one in gc.get_objects())
     found = Counter(
-        f"{kind.__module__}.{kind.__qualname__}" for kind in kinds if kind.__module__.startswith(_OURS)
+        f"{kind.__module__}.{kind.__qualname__}" for kind in kinds if str(kind.__module__).startswith(_OURS)
     )
     for name in _CACHED:
         del found[name]
