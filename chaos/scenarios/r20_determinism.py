@@ -52,7 +52,7 @@ def _bodies(count: int) -> list[dict[str, object]]:
         drawn = {"do_sample": True, "seed": number, "temperature": 1.5} if number % 3 == 0 else {}
         body["parameters"] = {"max_new_tokens": 4 + number % 37, "ignore_eos_token": True, **drawn}
         if number % 10 == 0:
-            body["inputs"] = f"{body['inputs']} " * 20
+            body["inputs"] = f"{body['inputs']} " * 12
     return made
 
 
