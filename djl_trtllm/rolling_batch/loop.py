@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from djl_trtllm.engines.base import Engine
-from djl_trtllm.errors import DjlTrtllmError, EngineRestarting, InternalError
+from djl_trtllm.errors import DjlTrtllmError, InternalError
 from djl_trtllm.rolling_batch.admit import Admission, Arrival
 from djl_trtllm.rolling_batch.defects import as_request_error
 from djl_trtllm.rolling_batch.entrance import Entrance
+from djl_trtllm.rolling_batch.hangs import Hangs
 from djl_trtllm.rolling_batch.inbox import QueueInbox
 from djl_trtllm.rolling_batch.live_sequence import LiveSequence
 from djl_trtllm.rolling_batch.slot import Replies, Reply, Slot
@@ -39,7 +40,7 @@ STOP_SECONDS = 0.1
 """How long the end of the process waits for a step to tell its requests."""
 
 METER_SECONDS = 1.0
-"""Between two times that the meter counts, while requests run."""
+"""Between two times that the meter counts and the log is written, while requests run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,6 @@ class RollingBatch:
         self._admission = admission
         self._item_chars = item_chars
         self._requests = requests
-        self._watch = watch
         self._meter = meter or Meter()
         self._waited = 0.0
         self._patience = STEP_SECONDS
@@ -92,8 +92,7 @@ class RollingBatch:
         self._told = threading.Event()
         self._live: dict[int, LiveSequence | Slot] = {}
         self._entrance = Entrance(engine, inbox, admission, self._live, self._ids, queue_max_tokens)
-        seconds = watch.seconds if watch is not None else 0.0
-        self._entrance_watch = StallWatch(seconds, self._entrance, "The preparation of requests")
+        self._hangs = Hangs(engine, inbox, self._live, self._entrance, watch)
 
     @property
     def active(self) -> int:
@@ -118,6 +117,7 @@ class RollingBatch:
             self._meter.stepped(now, now - began - self._waited, heard)
             if now >= self._due or not self._slots:
                 self._count()
+                self._requests.pass_on()
                 self._due = now + self._every
             return replies
         finally:
@@ -127,7 +127,7 @@ class RollingBatch:
         """Forget every request: DJL has had, or will never take, an answer to each."""
         self._void(self._slots)
         self._slots = []
-        self._requests.pass_on(idle=True)
+        self._requests.pass_on()
 
     def stop(self, error: DjlTrtllmError) -> None:
         """End every request with `error`, those that run and those that come, in the steps that DJL asks for.
@@ -144,7 +144,7 @@ class RollingBatch:
         """Void everything and stop the preparation threads. The engine is closed by its owner."""
         self._void(self._slots)
         self._entrance.close()
-        self._requests.pass_on(idle=True)
+        self._requests.pass_on()
 
     def _receive(self, step: Step) -> list[tuple[Slot, Arrival]]:
         self._patience = BURST_SECONDS if step.arrivals else STEP_SECONDS
@@ -210,14 +210,8 @@ class RollingBatch:
             self._going = self._any_going()
         if stopped:
             self._engine.cancel(stopped)
-        if self._watch is not None:
-            hung = self._watch.look(news, self._runs)
-            if hung is not None:
-                self._replace(self._watch, hung)
-        if self._entrance.preparing:
-            hung = self._entrance_watch.look((), _always)
-            if hung is not None:
-                self._entrance_watch.replace(hung)
+        if self._hangs.look(news):
+            self._going = False
         if self._inbox.death is not None:
             self._bury(self._inbox.death)
         return heard
@@ -230,25 +224,6 @@ class RollingBatch:
         except RuntimeError:  # a preparation's thread has just put one there
             return True
         return False
-
-    def _runs(self) -> bool:
-        """Whether the engine has anything to run."""
-        return any(isinstance(sequence, LiveSequence) for sequence in list(self._live.values()))
-
-    def _replace(self, watch: StallWatch, why: str) -> None:
-        """Have a hung engine replaced, and tell everybody whose sequences are in it."""
-        # First, so that what is submitted from now on waits for the next engine.
-        watch.replace(why)
-        self._going = False
-        lost = [sequence for sequence in list(self._live.values()) if isinstance(sequence, LiveSequence)]
-        for sequence in lost:
-            self._live.pop(sequence.id, None)
-            if not sequence.owner.over:
-                sequence.owner.fail(
-                    EngineRestarting("The engine hung while this request was running; send it again.")
-                )
-        if self._inbox.death is None:
-            self._engine.cancel([sequence.id for sequence in lost])
 
     def _settle(self, ended: LiveSequence | Slot, stopped: list[int]) -> None:
         """Look whether a request is over now; what else of it runs is to be stopped."""
@@ -285,8 +260,6 @@ class RollingBatch:
                     gone.append(slot)
         if gone:
             self._retire(gone)
-        if self._requests.waiting:
-            self._requests.pass_on(idle=not self._slots)
         return replies
 
     def _retire(self, gone: Sequence[Slot]) -> None:
@@ -311,7 +284,3 @@ class RollingBatch:
         if running:
             self._engine.cancel(running)
             log.warning("%d running sequences were voided by the server", len(running))
-
-
-def _always() -> bool:
-    return True
