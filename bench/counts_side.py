@@ -29,8 +29,9 @@ from djl_trtllm.text.tokenizer import Tokenizer
 TOKENS = 24
 """Tokens of an answer: one in the step of its arrival, one in its last, the others streamed in between."""
 STREAMED = TOKENS - 2
-TOGETHER, STEP = 3, 0.02
-"""Requests that end together in the counts of their log, and seconds of a step there."""
+TOGETHER, STEP = 3, 1 / (TOKENS - 1.5)
+"""Requests that end together in the counts of their log, and seconds of a step there: the log, which is written once a
+second, is so exactly once in the steps that are counted."""
 MODEL = djl.BUILD / "model"
 ANSWERS = djl.BUILD / "answers.json"
 LONG, SHORT = 8192, 128
@@ -96,10 +97,10 @@ def upstream(count: Callable[[str], None], *streams: str) -> None:
 
 
 def log(count: Callable[[str], None]) -> None:
-    """Count steps in which some requests end, with the request log and without, by a clock of 20 ms a step."""
+    """Count steps in which some requests end, with the request log and without, by a clock of its own."""
     for setting in ("sizes", "off"):
-        clock = itertools.count(0.0, STEP)
-        with mock.patch("djl_trtllm.telemetry.requests.time", SimpleNamespace(monotonic=clock.__next__)):
+        clock = itertools.count(0.0, STEP / 2)  # the loop reads it twice a step, where there is news
+        with mock.patch("djl_trtllm.rolling_batch.loop.time", SimpleNamespace(monotonic=clock.__next__)):
             loaded = schedule(log_requests=setting)
             for name in ("warm", setting):
                 for _ in range(TOKENS):

@@ -54,10 +54,9 @@ class TextLines(Lines):
         prefix = f"{record.levelname} djl_trtllm "
         message = record.msg
         if isinstance(message, Told):
-            lines = message.lines()
-            if message.searched:
-                lines = [self.text(line) for line in lines]
-            return prefix + ("\n" + prefix).join(lines)
+            if not message.searched:
+                return message.text(prefix)
+            return prefix + f"\n{prefix}".join([self.text(line) for line in message.lines()])
         lines = [prefix + self.text(record.getMessage())]
         if record.exc_info and record.exc_info[1] is not None:
             lines += self.trace(record.exc_info[1])

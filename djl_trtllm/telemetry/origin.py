@@ -31,7 +31,10 @@ def unread(_: Mapping[str, str]) -> Origin:
 
 def identified(headers: Mapping[str, str]) -> Origin:
     """Read the id: DJL 0.30 and later send theirs as `requestId`, which is the client's where it has sent one."""
-    given = headers.get("requestId") or _header(headers, "x-request-id")
+    given = headers.get("requestId")
+    if given:
+        return given, ""
+    given = _header(headers, "x-request-id")
     return (given, "") if given else NOWHERE
 
 

@@ -27,6 +27,10 @@ class Told(ABC):
     def lines(self) -> Sequence[str]:
         """Return the lines of the text format, each without its level and name."""
 
+    def text(self, prefix: str) -> str:
+        """Return the text format with `prefix` before each line."""
+        return prefix + f"\n{prefix}".join(self.lines())
+
     @abstractmethod
     def objects(self, encode: Encode) -> Iterable[str]:
         """Return the lines of the JSON format."""

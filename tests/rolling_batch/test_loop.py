@@ -268,7 +268,7 @@ def test_the_log_has_every_ended_request_once_none_is_left(caplog):
         for tokens in range(1, 9):
             r.java.send(ask("the fox", max_new_tokens=tokens))
         r.java.run()
-        assert "".join(caplog.messages).count(" length status 200 ") == 8
+        assert "".join(caplog.messages).count('"reason":"length","status":200,') == 8
         assert len(caplog.messages) < 8
 
 

@@ -8,77 +8,72 @@ from msgspec.structs import replace
 
 from djl_trtllm.options.secrets import Redaction
 from djl_trtllm.telemetry import requests
-from djl_trtllm.telemetry.lines import JsonLines
+from djl_trtllm.telemetry.lines import JsonLines, TextLines
 from djl_trtllm.telemetry.requests import RequestLog, RequestSummary
 
 ENDED = RequestSummary(7, "length", 200, 5, 12, 0.25, 1.5)
-LINE = "request 7 length status 200 5+12 tokens first reply 0.250 s total 1.500 s"
+SIZES = {
+    "request": 7,
+    "reason": "length",
+    "status": 200,
+    "prompt_tokens": 5,
+    "generated_tokens": 12,
+    "first_reply_ms": 250,
+    "total_ms": 1500,
+}
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr(requests, "time", made)
-    return made
+def sizes(lines: str) -> list[dict[str, object]]:
+    """What the lines of a record say."""
+    said = [line.partition("request ended ") for line in lines.split("\n")]
+    assert not any(before for before, _, _ in said)
+    return [json.loads(fields) for _, _, fields in said]
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-def test_a_line_for_each_that_ended_in_a_step_and_one_record_for_all(enabled, caplog):
+def test_a_line_for_each_that_ended_and_one_record_for_all(enabled, caplog):
     with caplog.at_level(logging.INFO, "djl_trtllm"):
         log = RequestLog(enabled)
-        log.ended([ENDED, ENDED])
-        log.pass_on(idle=False)
+        log.ended([ENDED, replace(ENDED, id=8)])
         log.ended([])
-        log.pass_on(idle=True)
-    assert log.count == 2
-    assert caplog.messages == ([f"{LINE}\n{LINE}"] if enabled else [])
+        log.ended([ENDED])
+        assert caplog.messages == []
+        log.pass_on()
+        log.pass_on()
+    assert log.count == 3
+    assert [sizes(one) for one in caplog.messages] == (
+        [[SIZES, SIZES | {"request": 8}, SIZES]] if enabled else []
+    )
     assert log.waiting == []
 
 
-def test_odd_byte_runs_are_told(caplog):
+def test_a_line_of_text_is_a_prefix_and_an_object():
+    record = logging.makeLogRecord({"levelname": "INFO", "msg": requests.Ended([ENDED, ENDED], 100.0)})
+    line = f"INFO djl_trtllm request ended {json.dumps(SIZES, separators=(',', ':'))}"
+    assert TextLines(Redaction()).format(record) == f"{line}\n{line}"
+
+
+def test_what_there_is_not_always_is_said_where_it_is():
+    odd = {"recoveries": 2, "queue_seconds": 0.0459, "code": "overloaded", "status": 503}
+    found = sizes(str(requests.Ended([replace(ENDED, **odd)], 100.0)))
+    assert found == [SIZES | {"status": 503, "queue_ms": 45, "code": "overloaded", "decode_recoveries": 2}]
+    assert sizes(str(requests.Ended([replace(ENDED, queue_seconds=0.0009)], 100.0))) == [SIZES]
+
+
+def test_what_is_much_is_written_at_once_and_in_records_of_a_bounded_size(caplog):
     with caplog.at_level(logging.INFO, "djl_trtllm"):
         log = RequestLog(True)
-        log.ended([replace(ENDED, recoveries=2)])
-        log.pass_on(idle=True)
-    assert caplog.messages[0].endswith("total 1.500 s decoding recovered 2 times")
+        log.ended([ENDED] * (requests.MOST - 1))
+        assert caplog.messages == []
+        log.ended([ENDED] * 2)
+    assert [len(sizes(message)) for message in caplog.messages] == [requests.MOST, 1]
+    assert log.waiting == []
 
 
-def test_under_load_there_is_a_record_a_second(caplog, clock):
-    with caplog.at_level(logging.INFO, "djl_trtllm"):
-        log = RequestLog(True)
-        for _ in range(4):
-            log.ended([ENDED])
-            log.pass_on(idle=False)
-            clock.now += 0.4
-    assert caplog.messages == [LINE, f"{LINE}\n{LINE}\n{LINE}"]
-
-
-def test_what_waits_is_written_when_nothing_runs_any_more_or_it_is_much(caplog, clock):
-    with caplog.at_level(logging.INFO, "djl_trtllm"):
-        log = RequestLog(True)
-        log.ended([ENDED])
-        log.pass_on(idle=False)
-        log.ended([ENDED])
-        log.pass_on(idle=True)
-        log.ended([ENDED] * requests.MOST)
-        log.pass_on(idle=False)
-    assert [message.count("request 7") for message in caplog.messages] == [1, 1, requests.MOST]
-
-
-def test_djls_id_stands_beside_ours(caplog):
-    with caplog.at_level(logging.INFO, "djl_trtllm"):
-        log = RequestLog(True)
-        log.ended([replace(ENDED, origin=("0c9d-1", ""))])
-        log.pass_on(idle=True)
-    assert caplog.messages == [LINE.replace("request 7 ", "request 7 (0c9d-1) ")]
+def test_djls_id_is_there():
+    assert sizes(str(requests.Ended([replace(ENDED, origin=("0c9d-1", ""))], 100.0))) == [
+        SIZES | {"request_id": "0c9d-1"}
+    ]
 
 
 def test_as_json_a_request_is_an_object_with_its_numbers_at_the_time_when_it_ended():
@@ -99,9 +94,8 @@ def test_as_json_a_request_is_an_object_with_its_numbers_at_the_time_when_it_end
             "status": 200,
             "prompt_tokens": 5,
             "generated_tokens": 12,
-            "first_reply_seconds": 0.25,
-            "total_seconds": 1.5,
-            "queue_seconds": 0.0,
+            "first_reply_ms": 250,
+            "total_ms": 1500,
             "request_id": "0c9d-1",
             "trace_id": "a" * 32,
         },
@@ -116,11 +110,20 @@ def test_ids_are_read_only_where_something_shows_them(caplog):
         assert RequestLog(False).origin(headers) == ("", "")
 
 
-def test_ids_that_could_pass_for_something_else_are_escaped(caplog):
-    with caplog.at_level(logging.INFO, "djl_trtllm"):
-        log = RequestLog(True)
-        log.ended([replace(ENDED, origin=("a b\n", "")), replace(ENDED, origin=("x" * 200, ""))])
-        log.pass_on(idle=True)
-    first, second = caplog.messages[0].splitlines()
-    assert first == LINE.replace("request 7 ", r"request 7 (a\x20b\x0a) ")
-    assert f"({'x' * 128})" in second
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("a b\n", r"a\x20b\x0a"),
+        ("x" * 200, "x" * 128),
+        ('","status":500,"x":"', r"\x22\x2c\x22status\x22\x3a500\x2c\x22x\x22\x3a\x22"),
+        ("[METRICS]a.Count:1", r"\x5bMETRICS\x5da.Count\x3a1"),
+        ("ModelServerTelemetry: x", r"ModelServerTelemetry\x3a\x20x"),
+        ("Python engine started.", r"Python\x20engine\x20started."),
+        ("\u2028\ud800\U0001f600", r"\u2028\ud800\U0001f600"),
+    ],
+)
+def test_ids_that_could_pass_for_something_else_are_escaped(sent, shown):
+    lines = str(requests.Ended([ENDED, replace(ENDED, origin=(sent, ""))], 100.0))
+    assert sizes(lines) == [SIZES, SIZES | {"request_id": shown}]
+    assert lines.isascii()
+    assert len(lines.splitlines()) == 2
