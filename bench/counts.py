@@ -20,6 +20,8 @@ LOG = Bar(1.01)
 FEW, MANY = 64, 999
 ANSWER = 64
 """Tokens of the answer that log and metrics are compared with, as many as the handler's figure has."""
+STEP = 0.02
+"""Seconds of one of its tokens: the tokens of requests that run are counted once a second."""
 
 
 def run(_pairs: int, *, few: int = FEW, many: int = MANY) -> list[Figure]:
@@ -92,11 +94,14 @@ def _told(log: dict[str, Span], metrics: dict[str, Span], streams: int) -> list[
     ended = counts_side.TOGETHER * (counts_side.TOKENS - 1)
     line = _per(log["sizes"], ended) - _per(log["off"], ended)
     metered, without = (_request(metrics, name, streams) for name in ("on", "off"))
+    once = _per(metrics["streamed/counted"], streams) - _per(metrics["streamed/on"], streams)
+    metered += ANSWER * STEP * once
     told = "of a request's instructions without"
     return [
         _exact("counts/told", (metered + line) / without, LOG, f"{told} log and metrics"),
         _plain("counts/log/line", line, "instructions/request"),
         _plain("counts/metrics", metered - without, "instructions/request"),
+        _plain("counts/metrics/second", once, "instructions/running request"),
     ]
 
 

@@ -11,6 +11,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -30,8 +31,8 @@ TOKENS = 24
 """Tokens of an answer: one in the step of its arrival, one in its last, the others streamed in between."""
 STREAMED = TOKENS - 2
 TOGETHER, STEP = 3, 1 / (TOKENS - 1.5)
-"""Requests that end together in the counts of their log, and seconds of a step there: the log, which is written once a
-second, is so exactly once in the steps that are counted."""
+"""Requests that end together in the counts of their log, and seconds of a step there: what is done once a second, as
+writing the log, is so done exactly once in the steps that are counted."""
 MODEL = djl.BUILD / "model"
 ANSWERS = djl.BUILD / "answers.json"
 LONG, SHORT = 8192, 128
@@ -99,8 +100,7 @@ def upstream(count: Callable[[str], None], *streams: str) -> None:
 def log(count: Callable[[str], None]) -> None:
     """Count steps in which some requests end, with the request log and without, by a clock of its own."""
     for setting in ("sizes", "off"):
-        clock = itertools.count(0.0, STEP / 2)  # the loop reads it twice a step, where there is news
-        with mock.patch("djl_trtllm.rolling_batch.loop.time", SimpleNamespace(monotonic=clock.__next__)):
+        with _clock(STEP):
             loaded = schedule(log_requests=setting)
             for name in ("warm", setting):
                 for _ in range(TOKENS):
@@ -115,7 +115,8 @@ class Unmetered(RollingBatch):
         self.beats += 1
         try:
             arrivals = self._receive(step)
-            self._admit(arrivals)
+            if arrivals:
+                self._admit(arrivals)
             self._advance()
             return self._emit()
         finally:
@@ -123,15 +124,22 @@ class Unmetered(RollingBatch):
 
 
 def metrics(count: Callable[[str], None], streams: str) -> None:
-    """Count a generation with metrics and one without; neither is logged."""
-    loaded = schedule(log_requests="off")
-    _generation(count, loaded, int(streams), "on")
+    """Count a generation with metrics, one in whose streaming they are counted, and one without; none is logged."""
+    for name, step in (("on", 0.0), ("counted", STEP)):
+        with _clock(step):
+            _generation(count, schedule(log_requests="off"), int(streams), name)
     with (
         mock.patch("djl_trtllm.service.assembly.RollingBatch", Unmetered),
         mock.patch.object(Meter, "ended", list),
     ):
         loaded = schedule(log_requests="off")
         _generation(count, loaded, int(streams), "off")
+
+
+def _clock(step: float) -> AbstractContextManager[object]:
+    """Have the loop's clock go by `step` seconds a step of it: it is read twice in each, where there is news."""
+    clock = itertools.count(0.0, step / 2)
+    return mock.patch("djl_trtllm.rolling_batch.loop.time", SimpleNamespace(monotonic=clock.__next__))
 
 
 def _generation(count: Callable[[str], None], loaded: Schedule, streams: int, name: str) -> None:

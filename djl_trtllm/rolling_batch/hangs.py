@@ -38,14 +38,17 @@ class Hangs:
 
     def look(self, news: Sequence[Sequence[TokenChunk]]) -> bool:
         """Take a step's news, replace what hangs; whether the engine was replaced."""
-        hung = self._watch.look(news, self._runs) if self._watch is not None else None
-        if self._watch is not None and hung is not None:
-            self._replace(self._watch, hung)
+        watch, replaced = self._watch, False
+        if watch is not None:
+            hung = watch.look(news, self._runs)
+            if hung is not None:
+                self._replace(watch, hung)
+                replaced = True
         if self._entrance.preparing:
             late = self._entrance_watch.look((), _always)
             if late is not None:
                 self._entrance_watch.replace(late)
-        return hung is not None
+        return replaced
 
     def _runs(self) -> bool:
         """Whether the engine has anything to run."""

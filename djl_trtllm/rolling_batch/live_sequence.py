@@ -95,7 +95,6 @@ class LiveSequence:
         if stream.decoder is not None and plain and not keeps_tokens and not scored:
             self._decoder, self._next_line = stream.decoder, writer.line
 
-    @property
     def so_far(self) -> int:
         """Tokens generated up to now."""
         return self.tokens or len(self._texts)

@@ -110,7 +110,8 @@ class RollingBatch:
         began = time.monotonic()
         try:
             arrivals = self._receive(step)
-            self._admit(arrivals)
+            if arrivals:
+                self._admit(arrivals)
             heard = self._advance()
             replies = self._emit()
             now = time.monotonic()
@@ -166,8 +167,6 @@ class RollingBatch:
         return slot
 
     def _admit(self, arrivals: list[tuple[Slot, Arrival]]) -> None:
-        if not arrivals:
-            return
         if self._inbox.death is not None:
             for slot, _ in arrivals:
                 slot.fail(self._inbox.death)
@@ -273,8 +272,13 @@ class RollingBatch:
 
     def _count(self) -> None:
         """Have the meter count, also the tokens of requests that still run."""
+        prompted, generated = 0, 0
         for slot in self._slots:
-            slot.metered = self._meter.progressed(slot.metered, slot.so_far())
+            before = slot.metered
+            slot.metered = now = slot.so_far()
+            prompted += now[0] - before[0]
+            generated += now[1] - before[1]
+        self._meter.progressed(prompted, generated)
         self._meter.settle()
 
     def _void(self, slots: Sequence[Slot]) -> None:

@@ -102,11 +102,10 @@ class Meter:
         """Take note of requests that have had their last reply."""
         self._ended += requests
 
-    def progressed(self, before: tuple[int, int], now: tuple[int, int]) -> tuple[int, int]:
-        """Count the prompt and generated tokens that a running request has `now` and had not `before`; return `now`."""
-        self.prompted += now[0] - before[0]
-        self.generated += now[1] - before[1]
-        return now
+    def progressed(self, prompted: int, generated: int) -> None:
+        """Count prompt and generated tokens of requests that run, as many as came since this was last called."""
+        self.prompted += prompted
+        self.generated += generated
 
     def settle(self) -> None:
         """Count what was noted."""

@@ -93,17 +93,17 @@ def test_ends_are_counted_by_reason_or_code(meter: Meter) -> None:
 
 
 def test_tokens_that_were_counted_meanwhile_are_counted_once(meter: Meter) -> None:
-    before = meter.progressed((0, 0), (5, 3))
-    before = meter.progressed(before, (5, 9))
+    meter.progressed(5, 3)
+    meter.progressed(0, 6)
     assert (meter.prompted, meter.generated) == (5, 9)
-    meter.ended([replace(ENDED, metered=before)])
+    meter.ended([replace(ENDED, metered=(5, 9))])
     meter.settle()
     assert (meter.prompted, meter.generated) == (5, 12)
 
 
 def test_a_request_that_was_cut_off_takes_nothing_back(meter: Meter) -> None:
-    before = meter.progressed((0, 0), (5, 9))
-    meter.ended([replace(ENDED, metered=before, generated_tokens=0, code="internal_error")])
+    meter.progressed(5, 9)
+    meter.ended([replace(ENDED, metered=(5, 9), generated_tokens=0, code="internal_error")])
     meter.settle()
     assert (meter.prompted, meter.generated) == (5, 9)
 
