@@ -81,12 +81,7 @@ class _Handler(logging.StreamHandler):  # type: ignore[type-arg]
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record's lines."""
         try:
-            text = self.format(record) + "\n"
-            if len(text) <= _AT_ONCE:
-                self.stream.write(text)
-                self.flush()
-                return
-            for part in _parts(text):
+            for part in _parts(self.format(record)):
                 self.stream.write(part)
                 self.flush()
         except Exception:
@@ -102,12 +97,15 @@ class _Handler(logging.StreamHandler):  # type: ignore[type-arg]
 
 
 def _parts(text: str) -> Iterator[str]:
-    """Yield a text in parts that end with a line and are short enough, where no line by itself is longer."""
+    """Yield a text and the end of its last line in parts that end with a line, short enough where the lines are."""
     begin = 0
-    while begin < len(text):
-        end = text.rfind("\n", begin, begin + _AT_ONCE) + 1 or text.find("\n", begin) + 1 or len(text)
+    while len(text) - begin >= _AT_ONCE:
+        end = text.rfind("\n", begin, begin + _AT_ONCE) + 1 or text.find("\n", begin) + 1
+        if not end:
+            break
         yield text[begin:end]
         begin = end
+    yield f"{text[begin:]}\n"
 
 
 def _uncaught(found: threading.ExceptHookArgs) -> None:
