@@ -66,12 +66,13 @@ class Spelling:
     """How a tokenizer's decoder spells tokens, and what it does at the very beginning of a text.
 
     `strip` is a character of which one is dropped at the beginning of the text; `first` says what the first token says,
-    where that is not what it says later.
+    where that is not what it says later. `only_blank` says that the two differ by a blank in front and nothing else.
     """
 
     to_bytes: Callable[[str], bytes]
     strip: str = ""
     first: Callable[[str], str] | None = None
+    only_blank: bool = True
 
 
 def spelling(vocabulary: Vocabulary) -> Spelling | None:
@@ -123,7 +124,7 @@ def _word_pieces(vocabulary: Vocabulary) -> Spelling | None:
 
     if decode(list(_PROBE)) != first(_PROBE[0]) + "".join(map(later, _PROBE[1:])):
         return None
-    return Spelling(lambda token: later(token).encode(), first=first)
+    return Spelling(lambda token: later(token).encode(), first=first, only_blank=False)
 
 
 _PROBE = ("we", "do", "not", "'", "s", "n't", ".", "##.", " ", "##'s", "do not", "!")

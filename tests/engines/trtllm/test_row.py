@@ -7,7 +7,7 @@ from djl_trtllm.engines.trtllm.row import Left, Places, Row, apply, option
 from djl_trtllm.engines.trtllm.situation import Situation
 from djl_trtllm.engines.trtllm.versions import Release
 from djl_trtllm.options import sources
-from djl_trtllm.options.runtimes import NOT_YET, UNUSED
+from djl_trtllm.options.runtimes import UNUSED
 from djl_trtllm.options.table import SPECS
 
 
@@ -59,7 +59,7 @@ def test_a_refusal_is_a_problem() -> None:
 def test_no_option_is_both_used_and_unused(runtime: str, rows: list[Row]) -> None:
     named = {row.option for row in rows if row.option}
     assert named <= set(SPECS)
-    assert not named & (set(UNUSED[runtime]) | set(NOT_YET))
+    assert not named & set(UNUSED[runtime])
 
 
 @pytest.mark.parametrize("rows", [option_rows.ROWS, llm_map.ROWS], ids=["trtllm", "pytorch"])

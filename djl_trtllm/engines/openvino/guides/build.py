@@ -84,7 +84,7 @@ def token_bytes(tokenizer_json: Path, size: int) -> list[bytes] | None:
 
     vocabulary = Vocabulary(Tokenizer.from_file(str(tokenizer_json)))
     spelled = spelling(vocabulary)
-    if spelled is None:
+    if spelled is None or not spelled.only_blank:
         return None
     shown = (vocabulary.shown(token_id, skip_special_tokens=True) for token_id in range(size))
     return [b"" if token is None else spelled.to_bytes(token) for token in shown]
