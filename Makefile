@@ -8,7 +8,7 @@ PORT ?= 8080
 ENGINE ?=
 DJL ?= 0.34.0
 SECONDS ?= 600
-COVERAGE ?= --cov --cov-report=term --cov-fail-under=90
+COVERAGE ?= --cov --cov-report=term --cov-fail-under=95
 
 BIN := .venv/bin
 # In the order of their names: the files that take long come early, the quick ones fill what is left.

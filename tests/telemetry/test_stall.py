@@ -193,8 +193,10 @@ def test_steps_that_come_and_go_and_pauses_between_them_are_well(monkeypatch: py
 
 
 def test_a_watchdog_that_is_off_has_no_thread() -> None:
-    Watchdog(0, lambda: 1).close()
-    assert not [t for t in threading.enumerate() if t.name == "watchdog"]
+    before = set(threading.enumerate())
+    watchdog = Watchdog(0, lambda: 1)
+    assert not [t for t in set(threading.enumerate()) - before if t.name == "watchdog"]
+    watchdog.close()
 
 
 HOLD_THE_LOCK = """
