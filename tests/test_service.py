@@ -13,20 +13,23 @@ from djl_trtllm.engines import registry
 from djl_trtllm.errors import ArtifactError, CompileError, LoadError, ModelNotFound, OptionsError
 from djl_trtllm.rolling_batch.admit import Arrival
 from djl_trtllm.service import artifact
-from tests.support.toy_runtime import WEIGHTS, ToyRuntime, save_tokenizer, write_checkpoint
+from tests.support.toy_runtime import (
+    WEIGHTS,
+    ToyRuntime,
+    chosen,
+    load_options,
+    save_tokenizer,
+)
 
 
 @pytest.fixture
 def runtime(monkeypatch: pytest.MonkeyPatch) -> ToyRuntime:
-    made = ToyRuntime()
-    monkeypatch.setattr(registry, "choose", lambda options, size: made)
-    return made
+    return chosen(monkeypatch)
 
 
 @pytest.fixture
 def options(tmp_path: Path) -> dict[str, str]:
-    checkpoint = write_checkpoint(tmp_path / "checkpoint")
-    return {"model_id": str(checkpoint), "rolling_batch": "disable", "cache_dir": str(tmp_path / "cache")}
+    return load_options(tmp_path)
 
 
 def text_of(served: service.Service) -> str:

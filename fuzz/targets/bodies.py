@@ -22,10 +22,10 @@ ACCEPTS = ("", "text/event-stream", "application/jsonlines", "text/plain")
 
 def prepared() -> Callable[[bytes], None]:
     """Return what reads an input as a body."""
-    from djl_trtllm.core import Features, Request
+    from djl_trtllm.core import Features
     from djl_trtllm.errors import BodyTooLarge, InvalidRequest
     from djl_trtllm.schemas.defaults import Defaults
-    from tests.support.lmi_bodies import EVERYTHING, FEATURES, read
+    from tests.support.lmi_bodies import EVERYTHING, FEATURES, check_refused, check_taken, read
 
     engines = (FEATURES, EVERYTHING, Features(logprobs=False, min_p=False, beam_width=2))
 
@@ -41,20 +41,8 @@ def prepared() -> Callable[[bytes], None]:
         try:
             request = read(body, kind, defaults, engines[(first >> 6) % 3], accept=accept)
         except (InvalidRequest, BodyTooLarge) as error:
-            assert error.problems
-            for problem in error.problems:
-                assert CANARY not in problem, "a refusal repeats what the client wrote"
-                assert problem.endswith((".", "?")), problem
-            assert len(error.wire_text()) <= 300
+            check_refused(error, CANARY, body)
             return
-        assert isinstance(request, Request)
-        assert all(prompt.text or prompt.ids for prompt in request.prompts)
-        assert 1 <= request.n <= request.sequences
-        assert len(request.prompts) * request.sequences <= 32
-        assert 0 <= request.sampling.min_new_tokens <= request.sampling.max_new_tokens <= 512
-        assert all(CANARY not in warning for warning in request.warnings)
-        for prompt in request.prompts:
-            assert "\0" not in prompt.text
-            prompt.text.encode()
+        check_taken(request, CANARY)
 
     return check

@@ -33,6 +33,19 @@ class SlowToOpen(ToyEngine):
         super().close()
 
 
+def later_ones_wait_for(gate: threading.Event) -> Callable[[int], ToyEngine]:
+    """The engines of a supervisor whose second one, and all after it, open when `gate` is set."""
+
+    def plan(n: int) -> ToyEngine:
+        if n == 0:
+            return ToyEngine()
+        engine = SlowToOpen()
+        engine.gate = gate
+        return engine
+
+    return plan
+
+
 @dataclass
 class Bench:
     """A supervisor over toy engines; `plan(n)` makes the n-th (from 0)."""
@@ -102,15 +115,7 @@ def test_a_broken_engine_is_replaced_and_serves_again(bench: Callable[..., Bench
 
 def test_arrivals_wait_for_the_next_engine(bench: Callable[..., Bench]) -> None:
     gate = threading.Event()
-
-    def plan(n: int) -> ToyEngine:
-        if n == 0:
-            return ToyEngine()
-        engine = SlowToOpen()
-        engine.gate = gate
-        return engine
-
-    b = bench(plan, max_held=3)
+    b = bench(later_ones_wait_for(gate), max_held=3)
     b.engine.open(b.news)
     b.run(b.request())
     b.made[0].die()
@@ -348,15 +353,7 @@ def test_an_engine_that_holds_up_its_callers_is_given_up(
 
 def test_an_opening_in_time_is_progress_and_a_longer_one_is_given_up(bench: Callable[..., Bench]) -> None:
     gate = threading.Event()
-
-    def plan(n: int) -> ToyEngine:
-        if n == 0:
-            return ToyEngine()
-        engine = SlowToOpen()
-        engine.gate = gate
-        return engine
-
-    b = bench(plan, opening=0.3)
+    b = bench(later_ones_wait_for(gate), opening=0.3)
     b.engine.open(b.news)
     b.run(b.request())
     b.made[0].die()

@@ -11,33 +11,23 @@ import pytest
 
 from djl_trtllm import service
 from djl_trtllm.core import CompiledModel
-from djl_trtllm.engines import registry
 from djl_trtllm.errors import CompileError, LoadError
 from djl_trtllm.rolling_batch.admit import Arrival
 from djl_trtllm.service import artifact
 from djl_trtllm.telemetry.prometheus import Endpoint
 from djl_trtllm.telemetry.readings import Sources
-from tests.support.toy_runtime import ToyRuntime, save_tokenizer, write_checkpoint
+from tests.support.toy_runtime import ToyRuntime, chosen, load_options, save_tokenizer
 from tests.telemetry.test_prometheus import HOST, free_port
 
 
 @pytest.fixture
 def runtime(monkeypatch: pytest.MonkeyPatch) -> ToyRuntime:
-    made = ToyRuntime()
-    monkeypatch.setattr(registry, "choose", lambda options, size: made)
-    return made
+    return chosen(monkeypatch)
 
 
 @pytest.fixture
 def options(tmp_path: Path) -> dict[str, str]:
-    checkpoint = write_checkpoint(tmp_path / "a-checkpoint")
-    return {
-        "model_id": str(checkpoint),
-        "rolling_batch": "disable",
-        "cache_dir": str(tmp_path / "cache"),
-        "metrics_port": str(free_port()),
-        "metrics_host": HOST,
-    }
+    return load_options(tmp_path, "a-checkpoint", metrics_port=str(free_port()), metrics_host=HOST)
 
 
 def load(options: dict[str, str]) -> service.Service:

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from djl_trtllm import service
-from djl_trtllm.engines import registry
 from djl_trtllm.errors import CompileError, LoadError
 from djl_trtllm.rolling_batch.admit import Arrival
 from tests.support.otlp_receiver import Receiver, receiver
-from tests.support.toy_runtime import ToyRuntime, write_checkpoint
+from tests.support.toy_runtime import ToyRuntime, chosen, load_options
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 GOOD = b'{"inputs": "the fox", "parameters": {"max_new_tokens": 5}}'
@@ -28,20 +27,12 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
 
 @pytest.fixture
 def runtime(monkeypatch: pytest.MonkeyPatch) -> ToyRuntime:
-    made = ToyRuntime()
-    monkeypatch.setattr(registry, "choose", lambda options, size: made)
-    return made
+    return chosen(monkeypatch)
 
 
 @pytest.fixture
 def options(tmp_path: Path) -> dict[str, str]:
-    checkpoint = write_checkpoint(tmp_path / "checkpoint")
-    return {
-        "model_id": str(checkpoint),
-        "rolling_batch": "disable",
-        "cache_dir": str(tmp_path / "cache"),
-        "tracing": "otlp",
-    }
+    return load_options(tmp_path, tracing="otlp")
 
 
 def test_a_load_and_its_requests(runtime: ToyRuntime, options: dict[str, str], collector: Receiver) -> None:

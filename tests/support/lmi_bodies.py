@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from djl_trtllm.core import Features, GuideKind, Limit, Limits, Request
+from djl_trtllm.errors import BodyTooLarge, InvalidRequest
 from djl_trtllm.schemas.defaults import Defaults
 from djl_trtllm.schemas.schemas import Schemas
 from djl_trtllm.text.template import ChatTemplate
@@ -62,3 +63,25 @@ def chat(**fields: object) -> bytes:
 def completion(**fields: object) -> bytes:
     """Return a body of OpenAI's completions with a prompt and these fields."""
     return json.dumps({"prompt": "Once upon", **fields}).encode()
+
+
+def check_refused(error: InvalidRequest | BodyTooLarge, canary: str, body: bytes) -> None:
+    """A refusal names its problems in sentences and repeats nothing of the client's, such as `canary`."""
+    assert error.problems, body
+    for problem in error.problems:
+        assert canary not in problem, body
+        assert problem.endswith((".", "?")), (problem, body)
+    assert len(error.wire_text()) <= 300, body
+
+
+def check_taken(request: object, canary: str) -> None:
+    """A request that was taken keeps to every limit, and its warnings repeat nothing of the client's."""
+    assert isinstance(request, Request)
+    assert all(prompt.text or prompt.ids for prompt in request.prompts)
+    assert 1 <= request.n <= request.sequences
+    assert len(request.prompts) * request.sequences <= 32
+    assert 0 <= request.sampling.min_new_tokens <= request.sampling.max_new_tokens <= 512
+    assert all(canary not in warning for warning in request.warnings)
+    for prompt in request.prompts:
+        assert "\0" not in prompt.text
+        prompt.text.encode()

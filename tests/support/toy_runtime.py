@@ -6,7 +6,10 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from djl_trtllm.core import Plan
+from djl_trtllm.engines import registry
 from djl_trtllm.engines.estimate import Estimate
 from djl_trtllm.errors import LoadError
 from tests.support import estimates, loop
@@ -46,6 +49,24 @@ class ToyRuntime:
         vocabulary = loop.tokenizer().vocab_size
         self.engines.append(ToyEngine(limits=toy_limits(vocab_size=vocabulary), fail_open=self.fail_open))
         return self.engines[-1]
+
+
+def chosen(monkeypatch: pytest.MonkeyPatch) -> ToyRuntime:
+    """Have every load take the toy."""
+    made = ToyRuntime()
+    monkeypatch.setattr(registry, "choose", lambda options, size: made)
+    return made
+
+
+def load_options(directory: Path, name: str = "checkpoint", **more: str) -> dict[str, str]:
+    """What loads a checkpoint called `name`, made in `directory` beside its cache."""
+    checkpoint = write_checkpoint(directory / name)
+    return {
+        "model_id": str(checkpoint),
+        "rolling_batch": "disable",
+        "cache_dir": str(directory / "cache"),
+        **more,
+    }
 
 
 def save_tokenizer(directory: Path) -> None:
