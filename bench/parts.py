@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bench import (
     admission,
     cancel,
+    choice,
     counts,
     detokenise,
     first_token,
@@ -147,12 +148,9 @@ PARTS = (
 
 def chosen(wanted: Sequence[str]) -> list[Part]:
     """Return the parts that are meant by names or bars, all for none. Raises ValueError, which names every mistake."""
-    known = {name.lower() for part in PARTS for name in (part.name, *part.bars)}
-    unknown = [name for name in wanted if name.lower() not in known]
-    if unknown:
-        names = ", ".join(name for part in PARTS for name in (part.name, *part.bars))
-        raise ValueError(f"there is no {', '.join(unknown)}: choose from {names}")
-    asked = {name.lower() for name in wanted}
-    return [
-        part for part in PARTS if not wanted or asked & {name.lower() for name in (part.name, *part.bars)}
-    ]
+    shown = (name for part in PARTS for name in _names(part))
+    return choice.chosen(PARTS, wanted, _names, shown)
+
+
+def _names(part: Part) -> Sequence[str]:
+    return (part.name, *part.bars)

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench import choice
 from chaos.figure import Figure
 from chaos.scale import Scale
 
@@ -57,13 +58,8 @@ SCENARIOS: tuple[Scenario, ...] = (
 
 def chosen(wanted: Sequence[str]) -> list[Scenario]:
     """Return the scenarios of these promises or modules, all for none. Raises ValueError, which names every mistake."""
-    known = {name.lower() for one in SCENARIOS for name in (one.promise, one.module)}
-    unknown = [name for name in wanted if name.lower() not in known]
-    if unknown:
-        names = ", ".join(dict.fromkeys(one.promise for one in SCENARIOS))
-        raise ValueError(f"there is no {', '.join(unknown)}: choose from {names}")
-    asked = {name.lower() for name in wanted}
-    return [one for one in SCENARIOS if not asked or asked & {one.promise.lower(), one.module.lower()}]
+    promises = dict.fromkeys(one.promise for one in SCENARIOS)
+    return choice.chosen(SCENARIOS, wanted, lambda one: (one.promise, one.module), promises)
 
 
 def named(module: str) -> Scenario:
