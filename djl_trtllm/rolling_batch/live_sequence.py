@@ -37,7 +37,8 @@ class Kept:
 class LiveSequence:
     """Takes the engine's chunks of one sequence and appends what they say to its owner's data.
 
-    `waiting` until the first chunk. `ended` once no chunk can change anything any more. `tokens` counts generated ones.
+    `waiting` until the first chunk. `ended` once no chunk can change anything any more. `texts` has one of each token
+    up to now, `tokens` counts them at the end.
     """
 
     __slots__ = (
@@ -49,7 +50,6 @@ class LiveSequence:
         "_score",
         "_scored",
         "_stream",
-        "_texts",
         "_writer",
         "ended",
         "id",
@@ -57,6 +57,7 @@ class LiveSequence:
         "owner",
         "prompt",
         "reason",
+        "texts",
         "tokens",
         "waiting",
     )
@@ -85,7 +86,7 @@ class LiveSequence:
         self.owner = owner
         self._stream = stream
         self._writer = writer
-        self._texts: list[str] = []
+        self.texts: list[str] = []
         self._kept = Kept() if keeps_tokens else None
         self._scored = scored
         self._score = 0.0
@@ -94,10 +95,6 @@ class LiveSequence:
         self._next_line: Callable[[int, str, float | None], str] | None = None
         if stream.decoder is not None and plain and not keeps_tokens and not scored:
             self._decoder, self._next_line = stream.decoder, writer.line
-
-    def so_far(self) -> int:
-        """Tokens generated up to now."""
-        return self.tokens or len(self._texts)
 
     @property
     def recoveries(self) -> int:
@@ -115,7 +112,7 @@ class LiveSequence:
         text = self._decoder.look_up(token)
         if text is None:
             text = self._decoder.step(token)
-        self._texts.append(text)
+        self.texts.append(text)
         self.owner.data += line(token, text, None if logprobs is None else logprobs[0])
         return False
 
@@ -158,14 +155,14 @@ class LiveSequence:
             self._end(piece, chunk.finish or FinishReason.ERROR, None)
 
     def _keep(self, piece: Piece) -> None:
-        self._texts += piece.texts
+        self.texts += piece.texts
         if self._kept is not None:
             self._kept.add(piece)
 
     def _end(self, piece: Piece | None, reason: FinishReason, error: DjlTrtllmError | None) -> None:
         if piece is not None:
             self._keep(piece)
-        self.tokens = len(self._texts)
+        self.tokens = len(self.texts)
         if piece is not None and piece.tokens[-1] == NO_TOKEN:
             self.tokens -= 1
         self.reason = reason
@@ -180,11 +177,11 @@ class LiveSequence:
         kept = self._kept
         return Ending(
             reason=reason,
-            text="".join(self._texts),
+            text="".join(self.texts),
             prompt=self.prompt,
             usage=Usage(len(self.prompt.ids), self.tokens),
             tokens=kept.tokens if kept else (),
-            texts=self._texts if kept else (),
+            texts=self.texts if kept else (),
             logprobs=kept.logprobs or None if kept else None,
             error=error,
             index=self.index,

@@ -139,7 +139,7 @@ class Slot:
             if sequence.prompt is not prompt and not sequence.waiting:
                 prompt = sequence.prompt
                 prompted += len(prompt.ids)
-            generated += sequence.so_far()
+            generated += sequence.tokens or len(sequence.texts)
         return prompted, generated
 
     def release(self) -> None:

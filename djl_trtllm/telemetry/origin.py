@@ -15,7 +15,7 @@ _ODD = re.compile(r"[^A-Za-z0-9._/+=@~-]")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-[0-9a-zA-Z_-]{0,64})?")
 
 Origin = tuple[str, str]
-"""The id as it was given, not fit for a line yet, and a `traceparent` of W3C's Trace Context; empty where none."""
+"""The id as it was given but cut, not fit for a line yet, and a `traceparent` of W3C's Trace Context; or empty."""
 
 NOWHERE: Origin = ("", "")
 """Of a request that came without either, or where nobody wants to know."""
@@ -31,10 +31,9 @@ def unread(_: Mapping[str, str]) -> Origin:
 
 def identified(headers: Mapping[str, str]) -> Origin:
     """Read the id: DJL 0.30 and later send theirs as `requestId`, which is the client's where it has sent one."""
-    given = headers.get("requestId")
-    if given:
-        return given, ""
-    given = _header(headers, "x-request-id")
+    given = headers.get("requestId") or _header(headers, "x-request-id")
+    if len(given) > MOST:
+        given = given[:MOST]
     return (given, "") if given else NOWHERE
 
 
@@ -46,9 +45,9 @@ def traced(headers: Mapping[str, str]) -> Origin:
 
 
 def all_legible(given: list[str]) -> list[str]:
-    """Return `legible` of each, at once: nearly always they are as they were given."""
+    """Return `legible` of each, which is cut already, at once: nearly always they are as they were given."""
     joined = "".join(given)
-    plain = joined.isascii() and not joined.encode().translate(None, _PLAIN) and max(map(len, given)) <= MOST
+    plain = joined.isascii() and not joined.encode().translate(None, _PLAIN)
     return given if plain else [legible(one) for one in given]
 
 
