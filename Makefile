@@ -8,7 +8,6 @@ PORT ?= 8080
 ENGINE ?=
 DJL ?= 0.34.0
 SECONDS ?= 600
-COVERAGE ?= --cov --cov-report=term --cov-fail-under=95
 
 BIN := .venv/bin
 # In the order of their names: the files that take long come early, the quick ones fill what is left.
@@ -36,8 +35,8 @@ test: $(READY) ## the test suite; at most 15 minutes on two cores
 test-lowest: $(READY) ## unit tests on the lowest versions and on those of LMI's images; at most 5 minutes
 	@scripts/timed "make test-lowest" scripts/test-lowest "$(PYTHON)" $(ARGS)
 
-check-long: $(READY) ## all tests, in full counts, every family, faults, then the rest with coverage; at most 45 minutes
-	@scripts/timed "make check-long" sh -c '$(PYTEST) -m long --timeout 1800 $(ARGS) && $(PYTEST) -m "not long" $(COVERAGE) $(ARGS) && $(BIN)/python -m chaos --quick'
+check-long: $(READY) ## all tests, in full counts, every family, and the faults in short; at most 45 minutes
+	@scripts/timed "make check-long" scripts/check-long $(ARGS)
 
 lint: $(READY) ## ruff, mypy, the layers, bandit
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
