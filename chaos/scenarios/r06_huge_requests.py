@@ -1,9 +1,10 @@
 """R6: prompts of 10 MB in every shape, 1e9 tokens asked for, 10,000 stop strings; beside them 32 streams run on.
 
 At the loop, over the toy engine with steps of 50 ms and a context of 1,024 tokens. Memory is the most that the process
-takes beyond what it had, in multiples of the body; djl_python's own copy of the body is counted. A stall is how much
-longer than the others the longest step takes while a request is prepared, in steps of the engine; the least of some
-repetitions, as a busy machine only ever adds to it.
+takes beyond what it had, in multiples of the body, or of 1 MiB where that is more, as a process takes memory in large
+pieces; djl_python's own copy of the body is counted. A stall is how much longer than the others the longest step takes
+while a request is prepared, in steps of the engine; the least of some repetitions, as a busy machine only ever adds to
+it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ STREAMS, SLOTS = 32, 64
 BEFORE = 8
 """Steps before each request, of which the median is what a step takes."""
 MOST_MEMORY = 3
+LEAST_BODY = 2**20
 MOST_STALL = 1
 WORDS = "the quick brown fox "
 STOPS = '"stop":[' + ",".join(f'"{number:090}"' for number in range(10_000)) + "]"
@@ -101,7 +103,7 @@ class Beside:
             client = self._java.send(body)
             while not client.done and not client.chunks:
                 self._java.step()
-            measured.memory.append((memory.peak() - before) / len(body))
+            measured.memory.append((memory.peak() - before) / max(len(body), LEAST_BODY))
             measured.stall.append((max(self._steps[begun:]) - usual) / STEP)
             measured.answers.add(client.code or 200)
         return measured
