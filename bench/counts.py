@@ -20,6 +20,8 @@ LOG = Bar(1.01)
 FEW, MANY = 64, 999
 ANSWER = 64
 """Tokens of the answer that log and metrics are compared with, as many as the handler's figure has."""
+SEEDS = range(stats.MIN_PAIRS)
+"""Of Python's hashes: what log and metrics add is as little as the difference that places in memory make."""
 STEP = 0.02
 """Seconds of one of its tokens: the tokens of requests that run are counted once a second."""
 
@@ -32,17 +34,21 @@ def run(_pairs: int, *, few: int = FEW, many: int = MANY) -> list[Figure]:
     djl.extract(djl.VERSIONS[0])
     counts_side.prepare()
     counts_side.prepare_texts()
-    asked = (("handler", str(few), str(many)), ("upstream", str(few), str(many)))
-    asked += (("log",), ("metrics", str(few)), ("detokenise",))
+    asked = (("handler", str(few), str(many)), ("upstream", str(few), str(many)), ("detokenise",))
     with ThreadPoolExecutor(2) as pool:
         runs = [pool.submit(callgrind.run, "bench.counts_side", *arguments) for arguments in asked]
-        handler, upstream, log, metrics, texts = (run.result() for run in runs)
+        told = [
+            [pool.submit(callgrind.run, "bench.counts_side", *arguments, seed=seed) for seed in SEEDS]
+            for arguments in (("log",), ("metrics", str(few)))
+        ]
+        handler, upstream, texts = (run.result() for run in runs)
+        logs, metrics = ([run.result() for run in runs] for runs in told)
     return [
         *stats.told(
             [
                 *_handler(handler, few, many),
                 *_upstream(handler, upstream),
-                *_told(log, metrics, few),
+                *_told(logs, metrics, few),
                 *_texts(texts),
             ]
         ),
@@ -89,19 +95,20 @@ def _upstream(ours: dict[str, Span], theirs: dict[str, Span]) -> list[Figure]:
     return figures
 
 
-def _told(log: dict[str, Span], metrics: dict[str, Span], streams: int) -> list[Figure]:
+def _told(logs: list[dict[str, Span]], metrics: list[dict[str, Span]], streams: int) -> list[Figure]:
     """A request's instructions with its log line and metrics ÷ without, for an answer of the usual length."""
     ended = counts_side.TOGETHER * (counts_side.TOKENS - 1)
-    line = _per(log["sizes"], ended) - _per(log["off"], ended)
-    metered, without = (_request(metrics, name, streams) for name in ("on", "off"))
-    once = _per(metrics["streamed/counted"], streams) - _per(metrics["streamed/on"], streams)
-    metered += ANSWER * STEP * once
+    lines = [_per(log["sizes"], ended) - _per(log["off"], ended) for log in logs]
+    metered, without = ([_request(one, name, streams) for one in metrics] for name in ("on", "off"))
+    once = [_per(one["streamed/counted"], streams) - _per(one["streamed/on"], streams) for one in metrics]
+    both = [m + ANSWER * STEP * o + line for m, o, line in zip(metered, once, lines, strict=True)]
+    added = [m - w for m, w in zip(metered, without, strict=True)]
     told = "of a request's instructions without"
     return [
-        _exact("counts/told", (metered + line) / without, LOG, f"{told} log and metrics"),
-        _plain("counts/log/line", line, "instructions/request"),
-        _plain("counts/metrics", metered - without, "instructions/request"),
-        _plain("counts/metrics/second", once, "instructions/running request"),
+        stats.ratio("counts/told", list(zip(both, without, strict=True)), LOG, f"{told} log and metrics"),
+        stats.plain("counts/log/line", lines, "instructions/request"),
+        stats.plain("counts/metrics", added, "instructions/request"),
+        stats.plain("counts/metrics/second", once, "instructions/running request"),
     ]
 
 

@@ -9,16 +9,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from operator import attrgetter
 
 from djl_trtllm.telemetry.catalog import BETWEEN_TOKENS, FIRST_TOKEN, REQUEST, STEP
 from djl_trtllm.telemetry.histogram import Histogram
 from djl_trtllm.telemetry.requests import RequestSummary
-
-_REASON, _CODE = attrgetter("reason"), attrgetter("code")
-_TOTAL, _QUEUE = attrgetter("total_seconds"), attrgetter("queue_seconds")
-_PROMPT, _GENERATED = attrgetter("prompt_tokens"), attrgetter("generated_tokens")
-_METERED, _RECOVERIES = attrgetter("metered"), attrgetter("recoveries")
 
 
 class Meter:
@@ -122,21 +116,24 @@ class Meter:
             self._settle(ended)
 
     def _settle(self, ended: list[RequestSummary]) -> None:
-        self.total.observe(map(_TOTAL, ended))
-        codes = Counter(map(_CODE, ended))
-        if len(ended) != codes.pop("", 0):
-            self.codes.update(codes)
+        # Lists and one loop: attrgetters, `Counter.update` and a pass for each number cost twice as much.
+        self.total.observe([request.total_seconds for request in ended])
+        codes = [request.code for request in ended]
+        good = ended
+        if any(codes):
+            self.codes.update(filter(None, codes))
             good = [request for request in ended if not request.code]
             ended = [request for request in ended if request.generated_tokens or not request.code]
-            self.reasons.update(map(_REASON, good))
-        else:
-            self.reasons.update(map(_REASON, ended))
-        self.queue.observe(map(_QUEUE, ended))
-        prompted, generated = sum(map(_PROMPT, ended)), sum(map(_GENERATED, ended))
-        for metered in filter(any, map(_METERED, ended)):
-            prompted -= metered[0]
-            generated -= metered[1]
+        reasons = [request.reason for request in good]
+        for reason in {*reasons}:
+            self.reasons[reason] += reasons.count(reason)
+        self.queue.observe([request.queue_seconds for request in ended])
+        prompted, generated = 0, 0
+        for request in ended:
+            before = request.metered
+            prompted += request.prompt_tokens - before[0]
+            generated += request.generated_tokens - before[1]
         # Of one that was cut off, more may have been counted while it ran than there is in its end.
         self.prompted += max(prompted, 0)
         self.generated += max(generated, 0)
-        self.recoveries += sum(map(_RECOVERIES, ended))
+        self.recoveries += sum([request.recoveries for request in ended])
