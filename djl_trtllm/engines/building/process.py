@@ -188,9 +188,9 @@ def _error(end: News | None, status: int, build: Build, said: Iterable[str]) -> 
         return OutOfMemory(build.memory("ran out of memory"))
     if status == -signal.SIGKILL:
         return OutOfMemory(build.memory("was killed, probably because memory ran out"))
+    if status == -signal.SIGSEGV:  # a library that does not look whether it got its memory
+        # One short text, as what to do is to reach the client too.
+        return CompileError(build.memory("crashed (signal SIGSEGV, see the log), perhaps for want of memory"))
     how = f"by signal {signal.Signals(-status).name}" if status < 0 else f"with exit status {status}"
     process = f"The process that {build.does} {build.origin}"
-    ended = f"{process} ended {how} before it was done; its last lines are in the log."
-    if status == -signal.SIGSEGV:  # a library that does not look whether it got its memory
-        return CompileError(ended, f"If memory was short: {build.memory('crashed')}")
-    return CompileError(ended)
+    return CompileError(f"{process} ended {how} before it was done; its last lines are in the log.")
