@@ -43,7 +43,7 @@ KNOBS = (
     "max_input_len",
     "max_num_tokens",
 )
-WORDLESS = ("signal SIGSEGV", "signal 11", "signal 6", "Its files are as they were compiled")
+WORDLESS = ("signal SIGSEGV", "signal 11", "signal 6", "The compiled model is whole")
 SEED = 4
 BEGUN = {COMPILER: "torch", ENGINE: "numpy"}
 """What a process has loaded once it is about its work."""

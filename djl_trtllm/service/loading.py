@@ -43,8 +43,8 @@ from djl_trtllm.text.tokenizer import Tokenizer
 log = logging.getLogger(__name__)
 
 _WHOLE = (
-    "Its files are as they were compiled. If memory was short, lower max_rolling_batch_size or max_input_len, or use "
-    "quantize."
+    "The compiled model is whole, and yet it was not opened. If memory was short, lower max_rolling_batch_size or "
+    "max_input_len, or use quantize."
 )
 BROUGHT = "config.pbtxt"
 """The file in which a model brings option values of its own."""
@@ -274,7 +274,7 @@ class _Loading:
                         raise
                     verdict.result()
                     # Compiled from the same inputs it would be the same, and memory may only be short now.
-                    raise LoadError(*refused.problems, _WHOLE) from refused
+                    raise LoadError(_WHOLE, *refused.problems) from refused  # the library's words may be many
                 finally:
                     # A damaged file explains whatever the engine said of it, so its verdict comes first.
                     if verdict is not None:
