@@ -26,6 +26,7 @@ from djl_trtllm.engines.base import Runtime
 from djl_trtllm.engines.registry import Machine
 from djl_trtllm.errors import LoadError, ModelNotFound, OptionsError
 from djl_trtllm.local import properties
+from djl_trtllm.options.places import expanded, is_directory, is_file
 from djl_trtllm.options.table import Options
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ class Subject:
         self.environ = question.environ
         self.root = question.root
         self.release = question.release
-        path = Path(question.named).expanduser()
-        self.directory = path.absolute() if path.is_dir() else None
-        if self.directory is None and (path.exists() or path.is_absolute() or question.named[:1] in ".~"):
+        path = expanded(question.named)
+        self.directory = path.absolute() if is_directory(path) else None
+        if self.directory is None and (is_file(path) or path.is_absolute() or question.named[:1] in ".~"):
             raise ModelNotFound(
                 f"{question.named} is not a directory. Name a directory, a hub id or an s3:// address."
             )
@@ -174,7 +175,7 @@ class Subject:
     def settings(self) -> CacheSettings:
         """What the options say of the cache. DJL starts Python in the model directory."""
         named = self.options.cache_dir
-        place = str((self.directory or Path()) / Path(named).expanduser()) if named else None
+        place = str((self.directory or Path()) / expanded(named)) if named else None
         return CacheSettings.of(replace(self.options, cache_dir=place), self.environ)
 
     @cached_property
@@ -196,7 +197,7 @@ class Subject:
         return replace(
             self.options,
             tokenizer=self.options.tokenizer if tokenizer is None else str(tokenizer),
-            calib_dataset=None if texts is None else str(base / Path(texts).expanduser()),
+            calib_dataset=None if texts is None else str(base / expanded(texts)),
             cache_dir=str(self.settings.root),
             # Planning would make the directory, to remember digests there.
             cache=self.options.cache if self.settings.root.is_dir() else "off",
@@ -236,9 +237,9 @@ class Subject:
         """The directory of the model where it is on this machine, whole or not."""
         if self.place.snapshot is not None:
             return self.place.snapshot
-        named = Path(self.options.model_id or ".").expanduser()
+        named = expanded(self.options.model_id or ".")
         base = self.directory or Path()
-        return next((path for path in (base / named, named) if path.is_dir()), None)
+        return next((path for path in (base / named, named) if is_directory(path)), None)
 
 
 def _is_option(variable: str) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from djl_trtllm.errors import LoadError, ModelNotFound, OptionsError
 from djl_trtllm.local import properties
+from djl_trtllm.options import places
 
 ENTRY_POINT = "djl_trtllm.handler"
 PROPERTIES = "serving.properties"
@@ -69,9 +70,9 @@ def deployment(
         raise ModelNotFound(
             "No model is given: name a directory, a hub id or an s3:// address, or set HF_MODEL_ID."
         )
-    path = Path(wanted).expanduser()
+    path = places.expanded(wanted)
     from_environment = _from_environment(environ)
-    if (path / PROPERTIES).is_file():
+    if places.is_file(path / PROPERTIES):
         directory = path.resolve()
         from_file = _read(path / PROPERTIES)
         if (directory / "config.json").exists():
@@ -133,7 +134,7 @@ def _read(file: Path) -> dict[str, str]:
 
 
 def _model_id(wanted: str, path: Path) -> str:
-    if path.is_dir():
+    if places.is_directory(path):
         return str(path.resolve())
     if "://" in wanted or (HUB_ID.fullmatch(wanted) and not wanted.startswith(".")):
         return wanted

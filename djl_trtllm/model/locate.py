@@ -18,6 +18,7 @@ from djl_trtllm.core import Checkpoint, CompiledModel, Progress
 from djl_trtllm.errors import ModelNotFound
 from djl_trtllm.model import bucket, checkpoint, contents, engine_layouts, hub, partitioned
 from djl_trtllm.model.families import FAMILIES
+from djl_trtllm.options import places
 from djl_trtllm.s3 import address
 
 if TYPE_CHECKING:
@@ -116,10 +117,10 @@ def _local(name: str, model_dir: Path, option: str) -> Path | None:
             f"option.{option}: {scheme[1]}:// addresses are not read. Give a directory, a hub id, or an address"
             " s3://bucket/prefix."
         )
-    for path in (model_dir / Path(name).expanduser(), Path(name).expanduser()):
-        if path.is_dir():
+    for path in (model_dir / places.expanded(name), places.expanded(name)):
+        if places.is_directory(path):
             return path.resolve()
-        if path.is_file():
+        if places.is_file(path):
             raise ModelNotFound(
                 f"option.{option}={name!r} is a file. Give the directory that holds the model."
             )

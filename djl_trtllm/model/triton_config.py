@@ -12,6 +12,7 @@ from pathlib import Path
 
 from djl_trtllm.errors import UnsupportedModel
 from djl_trtllm.model import pbtxt
+from djl_trtllm.options import places
 from djl_trtllm.options.table import MAX_SLOTS
 
 NAME = "config.pbtxt"
@@ -67,7 +68,7 @@ def read(file: Path) -> dict[str, str]:
     values = {name: parameters[name] for name in _SAME if name in parameters}
     values.update(_slots(config.value("max_batch_size")))
     tokenizer = parameters.get("tokenizer_dir", "")
-    if tokenizer and Path(tokenizer).is_dir():
+    if tokenizer and places.is_directory(Path(tokenizer)):
         values["tokenizer"] = tokenizer
     unknown = sorted({*parameters} - {*_SAME, *_OURS, "batching_strategy", "gpt_model_type", "tokenizer_dir"})
     if unknown:

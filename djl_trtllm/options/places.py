@@ -10,11 +10,35 @@ from pathlib import Path
 def cache_directory(option: str | None, environ: Mapping[str, str]) -> Path:
     """Return option.cache_dir, else djl_trtllm below $DJL_CACHE_DIR, $XDG_CACHE_HOME or ~/.cache."""
     if option:
-        return Path(option).expanduser().absolute()
+        return expanded(option).absolute()
     for name in ("DJL_CACHE_DIR", "XDG_CACHE_HOME"):
         if environ.get(name):
             return Path(environ[name]).absolute() / "djl_trtllm"
     return Path(environ.get("HOME") or Path.home()) / ".cache" / "djl_trtllm"
+
+
+def expanded(name: str) -> Path:
+    """Return the path that an option names. A `~user` whom nobody knows is a name like any other."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
+
+
+def is_directory(path: Path) -> bool:
+    """Whether there is such a directory; pathlib raises for a name that is too long."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; pathlib raises for a name that is too long."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def free_bytes(directory: Path) -> int:

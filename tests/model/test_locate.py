@@ -57,6 +57,8 @@ def test_engines_need_no_compiling(tmp_path: Path) -> None:
         ("https://user:hidden@host/model", "https:// addresses are not read"),
         ("s3://Bad_/../x", "no address in S3: what follows s3:// is no bucket's name"),
         ("s3://key:hidden@bucket/model", "no address in S3: .*Credentials do not belong there"),
+        ("~nobody-here/model", "there is no such directory"),
+        ("/" + "x" * 300, "there is no such directory"),
         ("bad\x00name", "cannot be printed"),
         ("bad\nname", "cannot be printed"),
     ],

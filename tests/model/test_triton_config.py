@@ -71,6 +71,7 @@ def test_static_batching_is_refused(tmp_path: Path, caplog: pytest.LogCaptureFix
 def test_a_tokenizer_that_is_here(tmp_path: Path) -> None:
     assert read(tmp_path, parameter("tokenizer_dir", str(tmp_path))) == {"tokenizer": str(tmp_path)}
     assert read(tmp_path, parameter("tokenizer_dir", "/somewhere/else")) == {}
+    assert read(tmp_path, parameter("tokenizer_dir", "/" + "x" * 300)) == {}
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

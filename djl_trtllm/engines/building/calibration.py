@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from djl_trtllm.errors import CompileError
+from djl_trtllm.options import places
 
 BUILT_IN = (
     "The river had risen during the night, and by morning the lower fields were a sheet of grey water in which the"
@@ -50,7 +51,7 @@ def texts(file: str | None, count: int) -> list[str]:
     """
     if file is None:
         return list(BUILT_IN[:count])
-    path = Path(file).expanduser()
+    path = places.expanded(file)
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     samples: list[str] = []
     for number, line in enumerate(lines, 1):
@@ -81,8 +82,8 @@ def _text(path: Path, number: int, line: str) -> str:
 
 def calibration_file(name: str) -> Path:
     """Return the file that option.calib_dataset names; `CompileError` where there is none."""
-    path = Path(name).expanduser()
-    if not path.is_file():
+    path = places.expanded(name)
+    if not places.is_file(path):
         raise CompileError(
             f"option.calib_dataset={name!r}: there is no such file. Give a local text file (one sample a line)"
             ' or a .jsonl file with a "text" in each line; nothing is downloaded for calibration.'
