@@ -17,7 +17,7 @@ LOCK := requirements/dev.lock
 unexport PYTHONDONTWRITEBYTECODE
 READY := .venv/.ready
 
-.PHONY: serve test test-lowest check-long lint format bench chaos lock clean help
+.PHONY: serve test test-lowest check-long lint audit format fuzz bench chaos lock clean help
 .DEFAULT_GOAL := help
 
 help: ## what can be made
