@@ -36,7 +36,7 @@ test-lowest: $(READY) ## unit tests on the lowest versions and on those of LMI's
 	@scripts/timed "make test-lowest" scripts/test-lowest "$(PYTHON)" $(ARGS)
 
 check-long: $(READY) ## all tests, in full counts, every family, and the faults in short; at most 45 minutes
-	@scripts/timed "make check-long" scripts/check-long $(ARGS)
+	@scripts/timed "make check-long" scripts/check-long "$(PYTEST)" $(ARGS)
 
 lint: $(READY) ## ruff, mypy, the layers, bandit
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

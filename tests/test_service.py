@@ -13,13 +13,7 @@ from djl_trtllm.engines import registry
 from djl_trtllm.errors import ArtifactError, CompileError, LoadError, ModelNotFound, OptionsError
 from djl_trtllm.rolling_batch.admit import Arrival
 from djl_trtllm.service import artifact
-from tests.support.toy_runtime import (
-    WEIGHTS,
-    ToyRuntime,
-    chosen,
-    load_options,
-    save_tokenizer,
-)
+from tests.support.toy_runtime import WEIGHTS, ToyRuntime, chosen, load_options, save_tokenizer
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from djl_trtllm.engines.base import Runtime
 from djl_trtllm.engines.registry import Machine
 from djl_trtllm.errors import LoadError, ModelNotFound, OptionsError
 from djl_trtllm.local import properties
-from djl_trtllm.options.places import expanded, is_directory, is_file
+from djl_trtllm.options.places import exists, expanded, is_directory
 from djl_trtllm.options.table import Options
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Subject:
         self.release = question.release
         path = expanded(question.named)
         self.directory = path.absolute() if is_directory(path) else None
-        if self.directory is None and (is_file(path) or path.is_absolute() or question.named[:1] in ".~"):
+        if self.directory is None and (exists(path) or path.is_absolute() or question.named[:1] in ".~"):
             raise ModelNotFound(
                 f"{question.named} is not a directory. Name a directory, a hub id or an s3:// address."
             )

@@ -117,7 +117,8 @@ def _local(name: str, model_dir: Path, option: str) -> Path | None:
             f"option.{option}: {scheme[1]}:// addresses are not read. Give a directory, a hub id, or an address"
             " s3://bucket/prefix."
         )
-    for path in (model_dir / places.expanded(name), places.expanded(name)):
+    named = places.expanded(name)
+    for path in (model_dir / named, named):
         if places.is_directory(path):
             return path.resolve()
         if places.is_file(path):

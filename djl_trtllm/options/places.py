@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 
@@ -26,18 +27,27 @@ def expanded(name: str) -> Path:
 
 
 def is_directory(path: Path) -> bool:
-    """Whether there is such a directory; pathlib raises for a name that is too long."""
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
+    """Whether there is such a directory."""
+    return _holds(path.is_dir)
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is such a file; pathlib raises for a name that is too long."""
+    """Whether there is such a file."""
+    return _holds(path.is_file)
+
+
+def exists(path: Path) -> bool:
+    """Whether there is anything of this name."""
+    return _holds(path.exists)
+
+
+def _holds(asked: Callable[[], bool]) -> bool:
+    """Ask a path; False where its name is too long for one, for which pathlib raises."""
     try:
-        return path.is_file()
-    except OSError:
+        return asked()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
         return False
 
 

@@ -22,6 +22,8 @@ def test_names_that_no_path_can_have_are_not_there(tmp_path: Path) -> None:
         assert str(path) == name
         assert not places.is_directory(path)
         assert not places.is_file(path)
+        assert not places.exists(path)
     assert places.expanded("~") == Path.home()
     assert places.is_directory(tmp_path)
     assert places.is_file(Path(__file__))
+    assert places.exists(tmp_path)

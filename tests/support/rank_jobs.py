@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import subprocess
 import sys
@@ -17,8 +16,6 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 RANKS = 2
 MPIRUN = ("mpirun", "-np", str(RANKS), "--allow-run-as-root", "--bind-to", "none", "--oversubscribe")
-ALONE = 20.0
-"""Seconds in which an mpirun without ranks is to begin them, or to end."""
 
 
 @dataclass
@@ -68,24 +65,14 @@ def run(cases: Sequence[str], seconds: float, patience: float = 60) -> Mapping[s
 
 
 def _run(cases: Sequence[str], seconds: float, patience: float) -> dict[str, Job]:
-    """Run cases; leave out those whose mpirun is alone after `ALONE` seconds, or there are no more of them."""
+    """Run cases; leave out those whose mpirun is alone when patience ends."""
     started = {case: start(case, seconds) for case in cases}
     ends: dict[str, float] = {}
-    since: dict[str, float] = {}
     deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
+    while len(ends) < len(started) and time.monotonic() < deadline:
         for case, process in started.items():
-            if case in ends:
-                continue
-            if process.poll() is not None:
+            if case not in ends and process.poll() is not None:
                 ends[case] = time.time()
-            elif _ranks(process):
-                since.pop(case, None)
-            else:
-                since.setdefault(case, time.monotonic())
-        left = [case for case in started if case not in ends]
-        if all(time.monotonic() - since.get(case, math.inf) > ALONE for case in left):
-            break
         time.sleep(0.05)
     lost = [case for case, process in started.items() if case not in ends and _ranks(process)]
     for process in started.values():
