@@ -90,7 +90,7 @@ def test_no_log_holds_a_canary_or_an_answer(server: Server, replies: dict[str, R
         json.loads(replies["chat"].text)["choices"][0]["message"]["content"],
     ]
     for text in texts:
-        assert len(text) > 20
+        assert len(text) > 20, "a greedy answer, so always the same one"
         assert text[:12] not in server.log_text()
 
 

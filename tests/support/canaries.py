@@ -64,7 +64,7 @@ def chat(*, tools: bool = False, **more: object) -> dict[str, object]:
 GOOD: Mapping[str, object] = {
     "lmi": lmi(),
     "lmi stream": {**lmi(stop=[STOP], details=True), "stream": True},
-    "chat": chat(),
+    "chat": chat(temperature=0),
     "chat with tools": chat(tools=True),
     "chat stream": chat(stream=True, stop=STOP),
     "completions": {"prompt": PROMPT, "max_tokens": 40, "logprobs": 1},
