@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import chain, repeat
 
 from djl_trtllm.core import Request
 from djl_trtllm.formats.base import NO_TOKEN, Ending, Piece, Writer
 from djl_trtllm.formats.errors import error_members
 from djl_trtllm.formats.lmi_details import LmiDetails, cut_short
-from djl_trtllm.formats.quoting import LEAST, MOST
 from djl_trtllm.formats.token_json import TokenJson, padded
+from djl_trtllm.formats.token_line import TokenLine, token_line
 from djl_trtllm.formats.vocabulary import Vocabulary
 
 _CLOSING_TOKEN = '{"id":%d,"text":"","log_prob":-1,"special_token":true}' % NO_TOKEN  # noqa: UP031
 """Stands where an ending brings no token of its own; what LMI writes for an error."""
-
-
-def token_line(tokens: TokenJson, opening: str, closing: str) -> Callable[[int, str, float | None], str]:
-    """Return the function that writes a token between two texts. It is the hottest code there is."""
-    known, whole = tokens.known, tokens.whole
-
-    # `TokenJson.whole` written out, in a closure: a call, and attributes of self, are a third of what a token costs.
-    def line(token: int, text: str, log_prob: float | None) -> str:
-        try:
-            said, before, after = known[token]
-        except KeyError:
-            return f"{opening}{whole(token, text, log_prob)}{closing}"
-        if said == text and log_prob is not None and LEAST < log_prob < MOST:
-            return f"{opening}{before}{log_prob:.6f}{after}{closing}"
-        return f"{opening}{whole(token, text, log_prob)}{closing}"
-
-    return line
 
 
 class JsonLinesWriter:
@@ -44,7 +27,7 @@ class JsonLinesWriter:
         self._details = details
         self._opening = opening
         self._after = after
-        self.line: Callable[[int, str, float | None], str] = token_line(tokens, opening, "}" + after)
+        self.line: TokenLine = token_line(tokens, opening, "}" + after)
 
     def write(self, piece: Piece) -> str:
         """Return the piece's lines."""

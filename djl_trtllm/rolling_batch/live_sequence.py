@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from djl_trtllm.core import Alternatives, FinishReason, Prompt, TokenChunk, Usage
 from djl_trtllm.errors import DjlTrtllmError
 from djl_trtllm.formats.base import NO_TOKEN, Ending, Piece, Writer
+from djl_trtllm.rolling_batch.receiver import Receiver
 from djl_trtllm.rolling_batch.text_stream import TextStream
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Kept:
             self.tops += piece.tops
 
 
-class LiveSequence:
+class LiveSequence(Receiver):
     """Takes the engine's chunks of one sequence and appends what they say to its owner's data.
 
     `waiting` until the first chunk. `ended` once no chunk can change anything any more. `texts` has one of each token

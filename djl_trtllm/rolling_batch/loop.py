@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from djl_trtllm.core import TokenChunk
 from djl_trtllm.engines.base import Engine
 from djl_trtllm.errors import DjlTrtllmError, InternalError
 from djl_trtllm.rolling_batch.admit import Admission, Arrival
@@ -182,8 +183,25 @@ class RollingBatch:
             asked = time.monotonic()
             news = self._inbox.wait(self._patience)
             self._waited = time.monotonic() - asked
-        live = self._live
         stopped: list[int] = []
+        empty, ended = self._feed(news, stopped)
+        heard = (sum(map(len, news)) - empty, len(news), self._going)
+        if ended or self._meter.firsts:
+            self._going = self._any_going()
+        if stopped:
+            self._engine.cancel(stopped)
+        if self._hangs.look(news):
+            self._going = False
+        if self._inbox.death is not None:
+            self._bury(self._inbox.death)
+        return heard
+
+    def _feed(self, news: Sequence[Sequence[TokenChunk]], stopped: list[int]) -> tuple[int, bool]:
+        """Give chunks to their sequences: how many told of no token that counts, and whether any sequence ended.
+
+        `stopped` takes the ids of those that the engine is still at.
+        """
+        live = self._live
         empty, ended = 0, False
         for chunks in news:
             for chunk in chunks:
@@ -204,16 +222,7 @@ class RollingBatch:
                     if chunk.finish is None and chunk.error is None:
                         stopped.append(chunk.id)
                     self._settle(sequence, stopped)
-        heard = (sum(map(len, news)) - empty, len(news), self._going)
-        if ended or self._meter.firsts:
-            self._going = self._any_going()
-        if stopped:
-            self._engine.cancel(stopped)
-        if self._hangs.look(news):
-            self._going = False
-        if self._inbox.death is not None:
-            self._bury(self._inbox.death)
-        return heard
+        return empty, ended
 
     def _any_going(self) -> bool:
         """Whether the oldest of those with the engine has had tokens; the others come after it."""

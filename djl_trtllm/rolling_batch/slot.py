@@ -12,6 +12,7 @@ from djl_trtllm.formats.base import Ending, Piece, Response
 from djl_trtllm.formats.errors import error_body
 from djl_trtllm.rolling_batch.defects import as_request_error
 from djl_trtllm.rolling_batch.live_sequence import LiveSequence
+from djl_trtllm.rolling_batch.receiver import Receiver
 from djl_trtllm.telemetry.origin import NOWHERE, Origin
 from djl_trtllm.telemetry.requests import RequestSummary
 
@@ -31,7 +32,7 @@ class Reply:
     warnings: Sequence[str] = ()
 
 
-class Slot:
+class Slot(Receiver):
     """A request's state: waiting for preparation, running, ending, done.
 
     The loop feeds chunks to its sequences, which append to `data`, and takes at most one reply a step from it. `begin`

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from djl_python.inputs import Input
 from djl_python.outputs import Output
@@ -16,6 +17,7 @@ from djl_python.pair_list import PairList
 from djl_trtllm.errors import DjlTrtllmError, wire_line
 from djl_trtllm.formats.errors import error_body
 from djl_trtllm.rolling_batch.admit import Arrival
+from djl_trtllm.rolling_batch.items import Frames, items
 from djl_trtllm.rolling_batch.loop import Step
 from djl_trtllm.rolling_batch.slot import Replies, Reply
 from djl_trtllm.rolling_batch.whole import Answer
@@ -52,8 +54,8 @@ class Wire:
         self._head = struct.pack(">h", 2) + text
         self._more = last + running
         self._last = last + self._string("true")
-        self._idle = self._head + self._string("") + self._more
-        self._heads = [self._head + self._length.pack(size) for size in range(_SMALL)]
+        heads = [self._head + self._length.pack(size) for size in range(_SMALL)]
+        self._frames = Frames(heads, self._more, self._head + self._string("") + self._more)
         self._keys: list[str] = [f"batch_{i}.data" for i in range(MAX_SLOTS)]
 
     @property
@@ -82,23 +84,10 @@ class Wire:
 
     def write(self, replies: Replies) -> Output:
         """Make the `Output` of a step; items go by position, headers as `batch_<i>_<name>` properties."""
-        heads, more, idle, join = self._heads, self._more, self._idle, b"".join
         output = Output()
-        items: list[bytes] = []
-        add = items.append
-        for reply in replies:
-            if isinstance(reply, str):
-                try:
-                    data = reply.encode()
-                    add(join((heads[len(data)], data, more)))
-                except (UnicodeEncodeError, IndexError):
-                    add(self._odd(reply))
-            elif reply is None:
-                add(idle)
-            else:
-                add(self._item(output, len(items), reply))
-        if items:
-            output.content = PairList(self._keys[: len(items)], items)
+        made = items(replies, self._frames, self._odd, partial(self._item, output))
+        if made:
+            output.content = PairList(self._keys[: len(made)], made)
         return output
 
     def failed(self, inputs: Input, error: DjlTrtllmError) -> Output:
