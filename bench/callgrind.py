@@ -11,12 +11,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench import compiled
 
 MARK = "getsid"
 ALLOCATORS = ("_PyObject_Malloc", "_PyObject_Calloc", "_PyObject_Realloc")
@@ -44,17 +45,21 @@ def span(work: Callable[[], object], count: Callable[[str], None], name: str) ->
     count(name)
 
 
-def run(module: str, *arguments: str, seed: int = 0, seconds: float = 1200) -> dict[str, Span]:
+def run(
+    module: str, *arguments: str, seed: int = 0, package: Path | None = None, seconds: float = 1200
+) -> dict[str, Span]:
     """Run `python -m <module> <file> <arguments>`, which writes the names of its spans to the file, in order.
 
     `seed` is that of Python's hashes: another one gives other places in memory, and counts that differ by some 0.2 %.
+    `package` is where a compiled one is.
     """
     with tempfile.TemporaryDirectory() as directory:
         names, out = Path(directory, "names"), Path(directory, "out")
         command = ["valgrind", "--tool=callgrind", f"--dump-before={MARK}", f"--callgrind-out-file={out}"]
+        python, environment = compiled.python(package)
         done = subprocess.run(
-            [*command, sys.executable, "-m", module, str(names), *arguments],
-            env={**os.environ, "PYTHONHASHSEED": str(seed), "TOKENIZERS_PARALLELISM": "false"},
+            [*command, *python, "-m", module, str(names), *arguments],
+            env={**environment, "PYTHONHASHSEED": str(seed), "TOKENIZERS_PARALLELISM": "false"},
             capture_output=True,
             text=True,
             timeout=seconds,

@@ -9,7 +9,7 @@ import argparse
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from bench import budget, callgrind, counts_side, djl, stats, vocabularies
+from bench import budget, callgrind, compiled, counts_side, djl, stats, vocabularies
 from bench.callgrind import Span
 from bench.stats import Bar, Figure
 
@@ -43,11 +43,14 @@ def run(_pairs: int, *, few: int = FEW, many: int = MANY) -> list[Figure]:
         ]
         handler, upstream, texts = (run.result() for run in runs)
         logs, metrics = ([run.result() for run in runs] for runs in told)
+        package = compiled.package() if compiled.available() else None
+        machine_code = callgrind.run("bench.counts_side", *asked[0], package=package) if package else {}
     return [
         *stats.told(
             [
                 *_handler(handler, few, many),
-                *_upstream(handler, upstream),
+                *_upstream("counts", handler, upstream),
+                *_upstream("counts/compiled", machine_code, upstream),
                 *_told(logs, metrics, few),
                 *_texts(texts),
             ]
@@ -81,16 +84,17 @@ def _handler(counted: dict[str, Span], few: int, many: int) -> list[Figure]:
     return figures
 
 
-def _upstream(ours: dict[str, Span], theirs: dict[str, Span]) -> list[Figure]:
+def _upstream(part: str, ours: dict[str, Span], theirs: dict[str, Span]) -> list[Figure]:
     """Both handlers' instructions a streamed token; ours detokenises, upstream's has finished texts."""
     figures = []
-    for name, counted in theirs.items():
+    for name in [name for name in theirs if name in ours]:
         streams = name.partition("/")[2]
-        ratio = ours[name].instructions / counted.instructions
-        token = _per(counted, int(streams) * counts_side.STREAMED)
+        ratio = ours[name].instructions / theirs[name].instructions
+        tokens = int(streams) * counts_side.STREAMED
         figures += [
-            _exact(f"counts/upstream/{streams}", ratio, UPSTREAM, "of upstream's instructions a token"),
-            _plain(f"counts/upstream/{streams}/token", token, "instructions/token"),
+            _exact(f"{part}/upstream/{streams}", ratio, UPSTREAM, "of upstream's instructions a token"),
+            _plain(f"{part}/upstream/{streams}/ours", _per(ours[name], tokens), "instructions/token"),
+            _plain(f"{part}/upstream/{streams}/token", _per(theirs[name], tokens), "instructions/token"),
         ]
     return figures
 

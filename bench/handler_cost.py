@@ -1,12 +1,14 @@
 """Handler cost: CPU µs per streamed token, ours ÷ upstream's own, on both djl_python versions.
 
 Ours detokenises; upstream's toolkit stand-in hands out finished text. Both write jsonlines, once as they are and once
-with details asked for.
+with details asked for. Ours is measured in Python and, where there is a C compiler, compiled.
 """
 
 from __future__ import annotations
 
-from bench import djl, handler_side, stats
+from pathlib import Path
+
+from bench import compiled, djl, handler_side, stats
 from bench.process import SideProcess
 from bench.stats import Bar, Figure
 
@@ -26,22 +28,29 @@ def run(
 ) -> list[Figure]:
     """Measure every combination and return judged ratios and context lines."""
     figures = []
+    packages: dict[str, Path | None] = {"handler": None}
+    if compiled.available():
+        packages["handler/compiled"] = compiled.package()
+    else:
+        print("no C compiler: the compiled handler is not measured")
     for version in djl.VERSIONS:
         djl.extract(version)
-        with _side("upstream", version) as upstream, _side("ours", version) as ours:
-            for form in forms:
-                _check(upstream, ours, form, streams[0])
-                for count in streams:
-                    figures += _compare(
-                        upstream, ours, f"{version}/{form}/{count}", form, count, pairs, tokens
-                    )
-            for count in streams:
-                figures += _wire(ours, f"{version}/{count}", count)
+        for part, package in packages.items():
+            with _side("upstream", version) as upstream, _side("ours", version, package) as ours:
+                for form in forms:
+                    _check(upstream, ours, form, streams[0])
+                    for count in streams:
+                        case = f"{version}/{form}/{count}"
+                        figures += _compare(upstream, ours, part, case, form, count, pairs, tokens)
+                if package is None:
+                    for count in streams:
+                        figures += _wire(ours, f"{version}/{count}", count)
     return figures
 
 
-def _side(name: str, version: str) -> SideProcess:
-    return SideProcess(djl.BUILD / f"{name}-{version}.log", "bench.handler_side", name, version)
+def _side(name: str, version: str, package: Path | None = None) -> SideProcess:
+    log = djl.BUILD / f"{name}-{version}.log"
+    return SideProcess(log, "bench.handler_side", name, version, package=package)
 
 
 def _check(upstream: SideProcess, ours: SideProcess, form: str, streams: int) -> None:
@@ -52,7 +61,14 @@ def _check(upstream: SideProcess, ours: SideProcess, form: str, streams: int) ->
 
 
 def _compare(
-    upstream: SideProcess, ours: SideProcess, case: str, form: str, streams: int, pairs: int, tokens: int
+    upstream: SideProcess,
+    ours: SideProcess,
+    part: str,
+    case: str,
+    form: str,
+    streams: int,
+    pairs: int,
+    tokens: int,
 ) -> list[Figure]:
     generations = max(1, round(tokens / streams / handler_side.TOKENS))
     runs: dict[str, list[dict[str, float]]] = {"upstream": [], "ours": []}
@@ -65,14 +81,12 @@ def _compare(
     for side in (upstream, ours):
         side.ask("run", streams, 1, form)
     measured = stats.alternate(lambda: measure("ours", ours), lambda: measure("upstream", upstream), pairs)
-    figures = [stats.ratio(f"handler/ratio/{case}", measured, BAR, "of upstream's")]
+    figures = [stats.ratio(f"{part}/ratio/{case}", measured, BAR, "of upstream's")]
     for name, taken in runs.items():
         figures += [
-            stats.plain(f"handler/cpu/{name}/{case}", [run["token"] for run in taken], "µs/token"),
-            stats.plain(f"handler/wall/{name}/{case}", [run["wall"] for run in taken], "µs/token"),
-            stats.plain(
-                f"handler/admission/{name}/{case}", [run["admission"] for run in taken], "µs/request"
-            ),
+            stats.plain(f"{part}/cpu/{name}/{case}", [run["token"] for run in taken], "µs/token"),
+            stats.plain(f"{part}/wall/{name}/{case}", [run["wall"] for run in taken], "µs/token"),
+            stats.plain(f"{part}/admission/{name}/{case}", [run["admission"] for run in taken], "µs/request"),
         ]
     return stats.told(figures)
 

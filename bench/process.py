@@ -12,16 +12,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from bench import compiled
+
 
 class SideProcess:
-    """Runs `python -m <module> <arguments>`; its log goes to `log`."""
+    """Runs `python -m <module> <arguments>`; its log goes to `log`. `package` is where a compiled one is."""
 
-    def __init__(self, log: Path, module: str, *arguments: str) -> None:
+    def __init__(self, log: Path, module: str, *arguments: str, package: Path | None = None) -> None:
         self.log = log
+        python, environment = compiled.python(package)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("w") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
+                [*python, "-m", module, *arguments],
+                env=environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
