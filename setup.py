@@ -9,6 +9,7 @@ import os
 from setuptools import Extension, setup
 
 COMPILED = (
+    "djl_trtllm/_token_chunk.pyx",
     "djl_trtllm/formats/_token_line.pyx",
     "djl_trtllm/rolling_batch/_items.pyx",
     "djl_trtllm/rolling_batch/live_sequence.py",

@@ -6,11 +6,12 @@ back through the `Inbox`. Token ids are plain ints, times are seconds, sizes are
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from djl_trtllm.errors import DjlTrtllmError
 
@@ -190,6 +191,11 @@ class TokenChunk:
     error: DjlTrtllmError | None = None
     tops: Sequence[Alternatives] | None = None
     prompt_logprobs: Sequence[float | None] | None = None
+
+
+if not TYPE_CHECKING:
+    with contextlib.suppress(ModuleNotFoundError):
+        from djl_trtllm._token_chunk import TokenChunk  # the same, where the hot path was compiled
 
 
 @dataclass(slots=True)

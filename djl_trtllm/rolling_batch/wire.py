@@ -12,7 +12,6 @@ from functools import partial
 
 from djl_python.inputs import Input
 from djl_python.outputs import Output
-from djl_python.pair_list import PairList
 
 from djl_trtllm.errors import DjlTrtllmError, wire_line
 from djl_trtllm.formats.errors import error_body
@@ -56,6 +55,8 @@ class Wire:
         self._last = last + self._string("true")
         heads = [self._head + self._length.pack(size) for size in range(_SMALL)]
         self._frames = Frames(heads, self._more, self._head + self._string("") + self._more)
+        self._steady = Step(0)
+        """The last step that brought nothing new: most are as the one before."""
         self._keys: list[str] = [f"batch_{i}.data" for i in range(MAX_SLOTS)]
 
     @property
@@ -77,7 +78,9 @@ class Wire:
         reset = "reset_rollingbatch" in properties
         known = 0 if reset else active
         if size == known:
-            return Step(size)
+            if size != self._steady.size:
+                self._steady = Step(size)
+            return self._steady
         if not 0 <= size <= MAX_SLOTS:
             raise ValueError(f"batch_size={size}, where 0 to {MAX_SLOTS} can be listed")
         return Step(size, _arrivals(inputs, known, size), reset)
@@ -86,8 +89,8 @@ class Wire:
         """Make the `Output` of a step; items go by position, headers as `batch_<i>_<name>` properties."""
         output = Output()
         made = items(replies, self._frames, self._odd, partial(self._item, output))
-        if made:
-            output.content = PairList(self._keys[: len(made)], made)
+        content = output.content
+        content.keys, content.values = self._keys[: len(made)], made
         return output
 
     def failed(self, inputs: Input, error: DjlTrtllmError) -> Output:

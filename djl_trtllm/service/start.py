@@ -15,6 +15,7 @@ from djl_trtllm.errors import LoadError
 from djl_trtllm.model import checkpoint as checkpoints
 from djl_trtllm.model.families import FAMILIES
 from djl_trtllm.options.table import Options
+from djl_trtllm.rolling_batch import items
 from djl_trtllm.service.report import Report
 from djl_trtllm.telemetry.readings import Start
 
@@ -120,4 +121,6 @@ def _versions(runtime: str) -> dict[str, str]:
         own = metadata.version("djl-trtllm")
     except metadata.PackageNotFoundError:
         own = "(not installed)"
+    if items.items is not items.in_python:
+        own += " (hot path compiled)"
     return {"djl-trtllm": own, **registry.libraries(runtime)}

@@ -15,6 +15,7 @@ from djl_trtllm.engines import resources
 from djl_trtllm.engines.estimate import GPU, Estimate
 from djl_trtllm.engines.resources import Memory
 from djl_trtllm.options import sources
+from djl_trtllm.rolling_batch import items
 from djl_trtllm.service import start
 from djl_trtllm.service.report import Report, lines
 from tests.support import engine_directories, estimates
@@ -106,6 +107,13 @@ def test_versions_are_those_of_what_runs() -> None:
     versions = told(source, CompiledModel(source.path, "m")).versions
     assert list(versions) == ["djl-trtllm", "openvino", "openvino-genai", "tokenizers"]
     assert all(versions.values())
+
+
+@pytest.mark.parametrize(("made", "said"), [(items.in_python, False), (print, True)])
+def test_a_compiled_hot_path_is_told(made, said: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(items, "items", made)
+    version = told(checkpoint(), CompiledModel(Path(), "m")).versions["djl-trtllm"]
+    assert version.endswith(" (hot path compiled)") == said
 
 
 def test_an_estimate_that_fails_is_none_and_said(caplog: pytest.LogCaptureFixture) -> None:
