@@ -43,6 +43,7 @@ LEFT_OUT = {
     "ranks/test_mpirun.py": "MPI",
     "selftest": "torch in processes of its own",
     "service/test_start.py::test_versions_are_those_of_what_runs": "OpenVINO",
+    "test_compiled.py": "Cython",
 }
 """Below tests/, with what they need."""
 if version("transformers") < "4.44":
