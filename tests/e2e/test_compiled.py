@@ -17,11 +17,10 @@ from tests.support.server import serve
 pytestmark = [pytest.mark.e2e, pytest.mark.compile, pytest.mark.usefixtures("tiny_models"), pytest.mark.long]
 
 
-@pytest.mark.parametrize("version", ["0.34.0", "0.25.0"])
-def test_sixty_mixed_requests(version: str, tmp_path: Path) -> None:
+def test_sixty_mixed_requests(tmp_path: Path) -> None:
     model = tiny_model(tmp_path / "model", "llama")
     backend = Backend.from_file(str(tiny.checkpoint("llama") / "tokenizer.json"))
-    with serve(model, djl=version, env={"PYTHONPATH": str(compiled.package())}) as server:
+    with serve(model, env={"PYTHONPATH": str(compiled.package())}) as server:
         for reply in post_all(server.url, bodies(backend, "llama", 60), IN_FLIGHT):
             check(backend, reply)
         (worker,) = server.worker_pids()
