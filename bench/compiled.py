@@ -20,11 +20,13 @@ def available() -> bool:
 
 
 def package() -> Path:
-    """Build it from the sources as they are, and return the directory that `djl_trtllm` is in."""
+    """Build it from the sources as they are, and return the directory that `djl_trtllm` is in.
+
+    What is up to date there is left as it is: other processes may be running it.
+    """
     library = BUILD / "lib"
     BUILD.mkdir(parents=True, exist_ok=True)
     with FileLock(BUILD / "lock"):
-        shutil.rmtree(library, ignore_errors=True)
         places = ("--build-lib", str(library), "--build-temp", str(BUILD / "objects"))
         done = subprocess.run(
             [sys.executable, "setup.py", "-q", "build", "--parallel", "2", *places],

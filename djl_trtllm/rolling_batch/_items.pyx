@@ -16,7 +16,7 @@ def items(replies, frames, odd, special):
     for reply in replies:
         if reply is None:
             made.append(idle)
-        elif type(reply) is str:
+        elif isinstance(reply, str):
             try:
                 made.append(framed(<str>reply, heads, more))
             except (UnicodeEncodeError, IndexError):
