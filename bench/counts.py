@@ -35,22 +35,23 @@ def run(_pairs: int, *, few: int = FEW, many: int = MANY) -> list[Figure]:
     counts_side.prepare()
     counts_side.prepare_texts()
     asked = (("handler", str(few), str(many)), ("upstream", str(few), str(many)), ("detokenise",))
+    package = compiled.package() if compiled.available() else None
     with ThreadPoolExecutor(2) as pool:
         runs = [pool.submit(callgrind.run, "bench.counts_side", *arguments) for arguments in asked]
         told = [
             [pool.submit(callgrind.run, "bench.counts_side", *arguments, seed=seed) for seed in SEEDS]
             for arguments in (("log",), ("metrics", str(few)))
         ]
-        handler, upstream, texts = (run.result() for run in runs)
+        if package:
+            runs.append(pool.submit(callgrind.run, "bench.counts_side", *asked[0], package=package))
+        handler, upstream, texts, *machine_code = (run.result() for run in runs)
         logs, metrics = ([run.result() for run in runs] for runs in told)
-        package = compiled.package() if compiled.available() else None
-        machine_code = callgrind.run("bench.counts_side", *asked[0], package=package) if package else {}
     return [
         *stats.told(
             [
                 *_handler(handler, few, many),
-                *_upstream("counts", handler, upstream),
-                *_upstream("counts/compiled", machine_code, upstream),
+                *_upstream(handler, upstream),
+                *(figure for counted in machine_code for figure in _compiled(counted, upstream)),
                 *_told(logs, metrics, few),
                 *_texts(texts),
             ]
@@ -84,19 +85,44 @@ def _handler(counted: dict[str, Span], few: int, many: int) -> list[Figure]:
     return figures
 
 
-def _upstream(part: str, ours: dict[str, Span], theirs: dict[str, Span]) -> list[Figure]:
+def _upstream(ours: dict[str, Span], theirs: dict[str, Span]) -> list[Figure]:
     """Both handlers' instructions a streamed token; ours detokenises, upstream's has finished texts."""
-    figures = []
-    for name in [name for name in theirs if name in ours]:
-        streams = name.partition("/")[2]
-        ratio = ours[name].instructions / theirs[name].instructions
-        tokens = int(streams) * counts_side.STREAMED
-        figures += [
-            _exact(f"{part}/upstream/{streams}", ratio, UPSTREAM, "of upstream's instructions a token"),
-            _plain(f"{part}/upstream/{streams}/ours", _per(ours[name], tokens), "instructions/token"),
-            _plain(f"{part}/upstream/{streams}/token", _per(theirs[name], tokens), "instructions/token"),
-        ]
+    figures = _ratios("counts/upstream", ours, theirs)
+    for name, counted in theirs.items():
+        figures.append(
+            _plain(f"counts/upstream/{_streams(name)}/token", _token(name, counted), "instructions/token")
+        )
     return figures
+
+
+def _compiled(ours: dict[str, Span], theirs: dict[str, Span]) -> list[Figure]:
+    """The same of the compiled handler, and its own instructions a token."""
+    figures = _ratios("counts/compiled/upstream", ours, theirs)
+    for name in theirs:
+        figures.append(
+            _plain(f"counts/compiled/token/{_streams(name)}", _token(name, ours[name]), "instructions/token")
+        )
+    return figures
+
+
+def _ratios(part: str, ours: dict[str, Span], theirs: dict[str, Span]) -> list[Figure]:
+    return [
+        _exact(
+            f"{part}/{_streams(name)}",
+            ours[name].instructions / counted.instructions,
+            UPSTREAM,
+            "of upstream's instructions a token",
+        )
+        for name, counted in theirs.items()
+    ]
+
+
+def _streams(name: str) -> int:
+    return int(name.partition("/")[2])
+
+
+def _token(name: str, counted: Span) -> float:
+    return _per(counted, _streams(name) * counts_side.STREAMED)
 
 
 def _told(logs: list[dict[str, Span]], metrics: list[dict[str, Span]], streams: int) -> list[Figure]:
