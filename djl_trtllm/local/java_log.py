@@ -107,9 +107,12 @@ class Reader:
         self._say(text)
 
     def _not_loaded(self, who: str, why: str) -> None:
-        """Remember why the model was not loaded; rank 0 knows best."""
-        if who == "worker" or not self.failure:
+        """Remember why the model was not loaded; rank 0 knows best, and it names the rank that failed."""
+        if who == "worker":
             self.failure = why
+        elif not self.failure:
+            rank = who.removeprefix("worker ")
+            self.failure = why if why.startswith("Rank ") else f"Rank {rank} failed: {why}"
 
     def _note(self, who: str, text: str) -> None:
         """Remember why a worker fails, where this line says so."""

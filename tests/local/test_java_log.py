@@ -1,6 +1,8 @@
 import os
 import time
 
+import pytest
+
 from djl_trtllm.local.java_log import JavaLog, Reader
 
 NOISE = """\
@@ -82,6 +84,12 @@ def test_why_a_model_was_not_loaded_is_remembered_in_the_words_of_rank_0():
         "INFO W-1-m-stdout: [1,1]<stdout>: ERROR djl_trtllm the model was not loaded: Out of memory.\n"
     )
     assert failure == "Rank 1 failed: Out of memory."
+
+
+@pytest.mark.parametrize("said", ["Out of memory.", "Rank 3 failed: Out of memory."])
+def test_before_rank_0_has_said_it_another_rank_is_named(said):
+    line = f"INFO W-1-m-stdout: [1,3]<stdout>: ERROR djl_trtllm the model was not loaded: {said}\n"
+    assert read(line)[1] == "Rank 3 failed: Out of memory."
 
 
 def test_records_of_json_are_handed_on_as_they_are_and_tell_why_a_model_was_not_loaded():

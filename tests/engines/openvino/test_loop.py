@@ -300,7 +300,8 @@ def test_a_real_pipeline_recovers_from_poison() -> None:
     """A guided request without a tokenizer passes `add_request` and throws in `step()`."""
     import openvino_genai as genai
 
-    start = m.Start(str(compiled("llama").path), 32, 256, 8, False, {"INFERENCE_PRECISION_HINT": "f32"}, [2])
+    exact = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32"}
+    start = m.Start(str(compiled("llama").path), 32, 256, 8, False, exact, [2])
     poison = genai.GenerationConfig(
         max_new_tokens=8, structured_output_config=genai.StructuredOutputConfig(json_schema="{")
     )
