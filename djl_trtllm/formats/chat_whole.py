@@ -7,7 +7,7 @@ from djl_trtllm.formats.answer_text import AnswerText, with_tools
 from djl_trtllm.formats.base import Ending
 from djl_trtllm.formats.openai import FINISH, openai_of
 from djl_trtllm.formats.openai_whole import WholeResponse
-from djl_trtllm.formats.quoting import array, quote
+from djl_trtllm.formats.quoting import array, quote_whole
 from djl_trtllm.formats.tool_call import ToolCall
 from djl_trtllm.formats.tool_call_json import tool_call_json
 from djl_trtllm.formats.vocabulary import Vocabulary
@@ -35,7 +35,7 @@ class ChatResponse(WholeResponse):
             if called and finish == "stop":
                 finish = "tool_calls"
         else:
-            message = f'{{"role":"assistant","content":{quote(ending.text)}}}'
+            message = f'{{"role":"assistant","content":{quote_whole(ending.text)}}}'
         return (
             f'{{"index":{index},"message":{message},"logprobs":{self._logprobs(ending)},'
             f'"finish_reason":"{finish}"}}'
@@ -47,8 +47,8 @@ class ChatResponse(WholeResponse):
         text = "".join(part for part in found if isinstance(part, str))
         calls = [part for part in found if isinstance(part, ToolCall)]
         if not calls:
-            return f'{{"role":"assistant","content":{quote(text)}}}', False
-        content = quote(text) if text else "null"
+            return f'{{"role":"assistant","content":{quote_whole(text)}}}', False
+        content = quote_whole(text) if text else "null"
         listed = array(map(tool_call_json, calls))
         return f'{{"role":"assistant","content":{content},"tool_calls":{listed}}}', True
 

@@ -9,7 +9,7 @@ from djl_trtllm.formats.base import Ending, Response, Writer
 from djl_trtllm.formats.completion_writer import CompletionWriter
 from djl_trtllm.formats.openai import DONE, EVENT, FINISH, Envelope, openai_of
 from djl_trtllm.formats.openai_whole import WholeResponse
-from djl_trtllm.formats.quoting import quote
+from djl_trtllm.formats.quoting import quote_whole
 from djl_trtllm.formats.text_logprobs import TextLogprobs, lists
 from djl_trtllm.formats.vocabulary import Vocabulary
 
@@ -33,7 +33,7 @@ class CompletionsResponse(WholeResponse):
             rows += logprobs.piece(ending.tokens, ending.texts, ending.logprobs, ending.tops)
             shown = lists(rows)
         return (
-            f'{{"text":{quote(echo + ending.text)},"index":{index},"logprobs":{shown},'
+            f'{{"text":{quote_whole(echo + ending.text)},"index":{index},"logprobs":{shown},'
             f'"finish_reason":"{FINISH[ending.reason]}"}}'
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from djl_trtllm.core import FinishReason, Request
 from djl_trtllm.formats.base import Ending
-from djl_trtllm.formats.quoting import array, quote
+from djl_trtllm.formats.quoting import array, quote, quote_whole
 from djl_trtllm.formats.token_json import TokenJson
 
 
@@ -29,7 +29,7 @@ class LmiDetails:
 
     def text(self, ending: Ending) -> str:
         """Return the generated text as JSON, after the prompt where that was asked for."""
-        return quote(ending.prompt.text + ending.text if self._full_text else ending.text)
+        return quote_whole(ending.prompt.text + ending.text if self._full_text else ending.text)
 
     def of_error(self, ending: Ending) -> str:
         """Return the details of an answer that failed or was cut short, asked for or not."""
@@ -56,7 +56,7 @@ class LmiDetails:
         return [
             f'"finish_reason":"{ending.reason.value}"',
             f'"generated_tokens":{ending.usage.generated_tokens}',
-            *([f'"inputs":{quote(ending.prompt.text)}'] if inputs else []),
+            *([f'"inputs":{quote_whole(ending.prompt.text)}'] if inputs else []),
         ]
 
     def _sequence(self, ending: Ending) -> list[str]:

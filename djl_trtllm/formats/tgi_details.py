@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from djl_trtllm.core import Request, seed_of
 from djl_trtllm.formats.base import Ending
-from djl_trtllm.formats.quoting import array, quote
+from djl_trtllm.formats.quoting import array, quote_whole
 from djl_trtllm.formats.tgi_tokens import TgiTokens
 
 
@@ -26,7 +26,7 @@ class TgiDetails:
 
     def text(self, ending: Ending) -> str:
         """Return the generated text as JSON, after the prompt where that was asked for."""
-        return quote(ending.prompt.text + ending.text if self._full_text else ending.text)
+        return quote_whole(ending.prompt.text + ending.text if self._full_text else ending.text)
 
     def of_stream(self, ending: Ending) -> str:
         """Return the details of the last event."""
