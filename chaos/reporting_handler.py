@@ -51,16 +51,15 @@ def model_directory(directory: Path, options: Mapping[str, object]) -> Path:
 
 
 def ask(asked: Path, request: Callable[[], object]) -> Counter[str]:
-    """Return the objects that the worker holds after `request`, which must be the only one."""
-    asked.touch()
-    request()
-    asked.unlink()
+    """Return the objects that the worker holds after `request`, which is sent again while it is not the only one."""
     report = asked.with_suffix(".json")
     deadline = time.monotonic() + PATIENCE
     while not report.exists():
         if time.monotonic() > deadline:
             raise AssertionError(f"the worker did not report within {PATIENCE:g} s")
-        time.sleep(0.01)
+        asked.touch()
+        request()
+        asked.unlink()
     found = Counter(json.loads(report.read_text()))
     report.unlink()
     return found

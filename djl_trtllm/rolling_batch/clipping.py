@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-_LEAST = 32 * 1024
+_LEAST = 16 * 1024
 _CHARACTERS = 16
 """Characters to begin with, and for each token that is wanted; few tokens have more."""
 _MOST = 128 * 1024

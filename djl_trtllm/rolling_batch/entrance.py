@@ -146,6 +146,7 @@ class Entrance:
         except Exception as error:
             self._refuse(slot, error)
             return
+        arrival.body = b""  # or it would stay in memory, beside its text, while that is encoded
         if request.guide is None:
             self._submit(slot, request)
         elif not slot.void:
