@@ -48,7 +48,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Path]:
     again = compiled(model, "--output", directory / "output")
     assert again["hit"] is True
     assert again["key"] == first["key"]
-    assert again["seconds"] < 15, "what the command itself reports, without the start of Python"
+    assert again["seconds"] < 5, "what the command itself reports, without the start of Python"
     return model, str(first["key"]), directory / "output"
 
 

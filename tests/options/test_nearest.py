@@ -25,9 +25,9 @@ def test_the_name_that_was_meant(slip: str, meant: str | None) -> None:
 
 
 def test_long_names_cost_nothing() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert nearest("max_input_len" * 100_000, SPECS) is None
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 0.1
 
 
 def test_shown_values_are_one_short_line() -> None:

@@ -77,9 +77,9 @@ def test_a_huge_prompt_is_refused_without_tokenising(tmp_path: Path) -> None:
     longest = tokenizer.longest_token_bytes
     assert tokenizer.min_tokens(10_000_000) == -(-10_000_000 // longest) > 100_000
     assert tokenizer.min_tokens(100) == 0
-    started = time.perf_counter()
+    started = time.process_time()
     tokenizer.min_tokens(10_000_000)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.005
 
 
 def test_no_bound_is_no_refusal(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_a_message_larger_than_any_buffer(pair: tuple[Link, Link]) -> None:
 def test_nothing_there_is_an_empty_list(pair: tuple[Link, Link]) -> None:
     began = time.monotonic()
     assert pair[0].receive(0) == []
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 0.1
     assert pair[0].receive(0.05) == []
 
 

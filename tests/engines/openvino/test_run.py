@@ -190,7 +190,7 @@ def test_while_a_guide_is_compiled_silence_is_no_sign(tmp_path: Path, news: Coll
         assert engine.pid is not None
         os.kill(engine.pid, signal.SIGSTOP)
         engine.submit([guided])
-        assert 8 < engine.progress - time.monotonic() <= 14
+        assert 13 < engine.progress - time.monotonic() <= 14
         os.kill(engine.pid, signal.SIGCONT)
         news.wait_ended([1])
         assert engine.progress <= time.monotonic()

@@ -96,6 +96,7 @@ class Rig:
         assert request.guide is not None
         self.news.wait_ended([request.id])
         if self.news.finish(request.id) is FinishReason.LENGTH:
+            assert request.guide.kind is not GuideKind.REGEX, "those here end by themselves"
             tokens = self.news.tokens(request.id)
             assert len(tokens) == request.sampling.max_new_tokens
             return fits(request.guide.kind, self._decoded(tokens), cut=True)
@@ -197,7 +198,7 @@ def test_cancelled_while_it_waits_and_while_it_runs(rig: Rig) -> None:
     waiting = rig.submit(slow)
     behind = rig.submit(REGEX_GUIDE)
     rig.engine.cancel([waiting.id])
-    assert rig.kept(behind)
+    assert fits(GuideKind.REGEX, rig.text(behind))
     running = rig.submit(slow)
     rig.news.wait_tokens(running.id, 1)
     rig.engine.cancel([running.id])
